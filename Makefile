@@ -1,0 +1,74 @@
+# The words of this project; CI calls the same ones. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# As root the missing Debian packages are installed; everybody else is told the one line that installs them.
+need = command -v $(1) >/dev/null || { if [ "$$(id -u)" = 0 ]; then $(2); else echo "make needs $(3): sudo apt-get install $(3)" >&2; exit 1; fi; }
+apt = { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null; }
+
+compile = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package botlight --no-emit-package botlight-reporter --upgrade
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fresh lint types audit bench wheels lock format clean
+
+help: ## say what the words mean
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { if [ "$$(id -u)" = 0 ]; then $(call apt,python3-venv); else echo "make needs python3-venv: sudo apt-get install python3-venv" >&2; exit 1; fi; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.lock pyproject.toml client/pyproject.toml | $(BIN)/python
+	@echo "Installing what Botlight needs into $(VENV) …"
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e client -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	@echo "Installing the tools of the tests into $(VENV) …"
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.PHONY: chromium
+chromium:
+	@$(call need,chromium,$(call apt,chromium fonts-noto-color-emoji),chromium)
+
+demo: $(VENV)/.run ## start service, job board and bot; print the link; Ctrl-C ends all
+	@exec $(BIN)/python -m examples.demo
+
+test: $(VENV)/.dev chromium ## lint, types, imports and every test
+	@$(MAKE) --no-print-directory lint types
+	@$(BIN)/python -m pytest
+
+fresh: $(VENV)/.dev chromium ## clone HEAD into an empty folder, run the demo, stop the bot in a real browser
+	@$(BIN)/python -m tests.fresh
+
+lint: $(VENV)/.dev ## ruff and import-linter
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check .
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+
+types: $(VENV)/.dev ## mypy strict on src and tests
+	@$(BIN)/mypy --no-error-summary
+
+audit: $(VENV)/.dev ## known vulnerabilities in what the lock files pin
+	@$(BIN)/pip-audit --require-hashes --disable-pip -r requirements-dev.lock
+
+bench: $(VENV)/.dev chromium ## the performance figures, each beside what it is compared with
+	@$(BIN)/python -m bench
+
+wheels: $(VENV)/.dev ## build both distributions into dist/
+	@$(BIN)/python -m build -q --no-isolation --outdir dist .
+	@$(BIN)/python -m build -q --no-isolation --outdir dist client
+
+lock: $(VENV)/.dev ## write the lock files anew
+	@$(BIN)/pip install -q --disable-pip-version-check uv
+	@$(BIN)/uv pip compile -q pyproject.toml --extra examples $(compile) -o requirements.lock
+	@$(BIN)/uv pip compile -q pyproject.toml --all-extras -c requirements.lock $(compile) -o requirements-dev.lock
+
+format: $(VENV)/.dev ## let ruff mend what it can
+	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
+
+clean: ## remove what make made
+	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
