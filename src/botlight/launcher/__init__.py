@@ -1,0 +1,1 @@
+"""The hands on the bots' machine; meets the service only over HTTP."""

@@ -1,0 +1,69 @@
+"""Who is asking, and what they may do. One table decides; the service refuses what it does not list."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from botlight.model.session import BotSession, Instant
+
+__all__ = ["PERMITS", "Action", "Principal", "Scope"]
+
+
+class Scope(StrEnum):
+    """What a token is for; `person` is a signed-in person and never a token's."""
+
+    REPORT = "report"
+    VIEW = "view"
+    OPERATE = "operate"
+    EMBED = "embed"
+    PERSON = "person"
+
+
+class Action(StrEnum):
+    """What can be asked of the service."""
+
+    REPORT = "report"  # start, heartbeat, complete, the command stream
+    STATUS = "status"  # one session document
+    EVENTS = "events"  # the event stream for people
+    READ = "read"  # lists, timelines, proof
+    STOP = "stop"  # stop and close
+    MANAGE = "manage"  # tokens, deletion, refused bots
+    IDENTIFY = "identify"  # ask who one is
+
+
+_VIEW = frozenset({Action.STATUS, Action.EVENTS, Action.READ, Action.IDENTIFY})
+
+PERMITS: Final[dict[Scope, frozenset[Action]]] = {
+    Scope.REPORT: frozenset({Action.REPORT, Action.STATUS, Action.IDENTIFY}),
+    Scope.VIEW: _VIEW,
+    Scope.OPERATE: _VIEW | {Action.STOP},
+    Scope.EMBED: frozenset({Action.STATUS, Action.EVENTS}),
+    Scope.PERSON: _VIEW | {Action.STOP, Action.MANAGE},
+}
+
+
+class Principal(Struct, frozen=True, kw_only=True):
+    """Who is asking. `credential_id` names the token or sign-in, never its secret."""
+
+    user_id: str
+    scope: Scope
+    credential_id: str
+    expires_at: Instant | None = None
+    bot: str | None = None  # an embed token shows this bot's sessions only,
+    session_id: str | None = None  # or this one session,
+    origin: str | None = None  # on pages of this origin
+
+    def may(self, action: Action) -> bool:
+        """Whether the scope allows the action at all; whose session it is, is another question."""
+        return action in PERMITS[self.scope]
+
+    def sees(self, session: BotSession) -> bool:
+        """Whether the session is this principal's, and within what an embed token names."""
+        return (
+            session.user_id == self.user_id
+            and (self.bot is None or self.bot == session.bot_name)
+            and (self.session_id is None or self.session_id == session.id)
+        )

@@ -1,0 +1,1 @@
+"""The voice: fan-out of committed changes. Knows no protocol."""

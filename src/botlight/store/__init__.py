@@ -1,0 +1,1 @@
+"""The memory: adapters of the ports in botlight.service."""
