@@ -23,6 +23,7 @@ __all__ = [
     "Feed",
     "Loaded",
     "PageCursor",
+    "RejectedWrite",
     "SessionFilter",
     "Store",
     "Token",
@@ -90,6 +91,13 @@ class SessionFilter(Struct, frozen=True, kw_only=True):
     status: Status | None = None
     bot: str | None = None
     session_id: str | None = None
+
+
+class RejectedWrite(Exception):  # noqa: N818  a word of the port, like Refusal
+    """The database refuses one of the writes (a constraint, a trigger): nothing of the transaction was written.
+
+    The batch halves until it has found which.
+    """
 
 
 class Store(Protocol):

@@ -1,0 +1,143 @@
+"""People: accounts, sign-in with a password or a one-time link."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+from uuid import uuid4
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from botlight.model.errors import Invalid, Unauthorized, Unknown
+from botlight.model.session import Instant
+from botlight.service.ports import Access, Clock, User
+from botlight.service.secret import hash_of, new_secret
+
+__all__ = ["LINK_MS", "SIGN_IN_MS", "People"]
+
+log = logging.getLogger(__name__)
+
+SIGN_IN_MS: Final = 30 * 86_400_000
+LINK_MS: Final = 10 * 60_000
+HASHES_AT_ONCE: Final = 2
+MIN_PASSWORD: Final = 8
+MAX_PASSWORD: Final = 1000
+MAX_NAME: Final = 64
+FIRST_USER: Final = "local"
+
+
+class People:
+    """Knows who has an account. Passwords are kept as argon2id, hashed in a thread, two at a time."""
+
+    def __init__(self, access: Access, clock: Clock, hasher: PasswordHasher | None = None) -> None:
+        self._access = access
+        self._clock = clock
+        self._hasher = hasher or PasswordHasher()
+        self._turn = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._nobody = ""
+
+    async def all(self) -> Sequence[User]:
+        """Everybody, oldest first."""
+        return await self._access.users()
+
+    async def named(self, name: str) -> User:
+        """A person by name.
+
+        Raises:
+            Unknown: nobody has it.
+        """
+        user = await self._access.user_named(name)
+        if user is None:
+            raise Unknown(f"There is no user {name!r}.")
+        return user
+
+    async def add(self, name: str, password: str | None) -> User:
+        """Add a person. The first one runs the service (`operator`).
+
+        Raises:
+            Invalid: the name is empty, too long or taken, the password too short.
+        """
+        if not 1 <= len(name.strip()) <= MAX_NAME or name != name.strip():
+            raise Invalid(f"name: expected 1 to {MAX_NAME} characters without spaces around.")
+        password_hash = await self._hash(password) if password is not None else None
+        user = User(
+            id=str(uuid4()),
+            name=name,
+            password_hash=password_hash,
+            operator=not await self._access.users(),
+            created_at=self._clock.now(),
+        )
+        if not await self._access.add_user(user):
+            raise Invalid(f"name: {name!r} is taken.")
+        return user
+
+    async def set_password(self, name: str, password: str) -> None:
+        """Set a password; every sign-in of that person ends."""
+        user = await self.named(name)
+        await self._access.set_password(user.id, await self._hash(password))
+
+    async def sign_in(self, name: str, password: str) -> tuple[User, str]:
+        """Sign a person in; answers the secret for the cookie.
+
+        Raises:
+            Unauthorized: wrong name or password, and not which.
+        """
+        user = await self._access.user_named(name)
+        right = await self._verify(user.password_hash if user else None, password)
+        if user is None or not right:
+            raise Unauthorized("Wrong name or password.")
+        return user, await self._admit(user)
+
+    async def sign_out(self, sign_in_id: str) -> None:
+        """End a sign-in."""
+        await self._access.sign_out(sign_in_id)
+
+    async def link(self, name: str | None = None) -> str:
+        """The secret of a new one-time link, good for ten minutes; without a name for the first person, made if need be."""
+        if name is None:
+            users = await self._access.users()
+            user = users[0] if users else await self.add(FIRST_USER, None)
+        else:
+            user = await self.named(name)
+        secret = new_secret()
+        await self._access.add_link(user.id, hash_of(secret), Instant(self._clock.now() + LINK_MS))
+        return secret
+
+    async def sign_in_by_link(self, secret: str) -> tuple[User, str]:
+        """Consume a one-time link; answers the secret for the cookie.
+
+        Raises:
+            Unauthorized: used, expired or never made.
+        """
+        user = await self._access.take_link(hash_of(secret), self._clock.now())
+        if user is None:
+            raise Unauthorized("This link was used or has expired; `botlight link` prints a new one.")
+        return user, await self._admit(user)
+
+    async def _admit(self, user: User) -> str:
+        secret, sign_in_id, now = new_secret(), str(uuid4()), self._clock.now()
+        await self._access.sign_in(user.id, sign_in_id, hash_of(secret), now, Instant(now + SIGN_IN_MS))
+        log.info("signed in", extra={"user_id": user.id, "credential_id": sign_in_id})
+        return secret
+
+    async def _hash(self, password: str) -> str:
+        if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+            raise Invalid(f"password: expected {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
+        async with self._turn:
+            return await asyncio.to_thread(self._hasher.hash, password)
+
+    async def _verify(self, password_hash: str | None, password: str) -> bool:
+        """Take as long for nobody as for somebody, so that the time does not tell who has an account."""
+        if password_hash is None and not self._nobody:
+            self._nobody = await self._hash("nobody has this password")
+        async with self._turn:
+            return await asyncio.to_thread(self._matches, password_hash or self._nobody, password[:MAX_PASSWORD])
+
+    def _matches(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False
