@@ -84,18 +84,29 @@ def read_postings(path: Path) -> list[Posting]:
         raise PostingsError(f"{path}: expected a JSON file of postings ({error})") from error
     if not isinstance(rows, list):
         raise PostingsError(f"{path}: expected a list of postings")
-    return [_posting(row, f"{path}: posting {index}") for index, row in enumerate(rows)]
+    postings: dict[str, Posting] = {}
+    for index, row in enumerate(rows):
+        where = f"{path}: posting {index}"
+        posting = _posting(row, where)
+        if posting.id in postings:
+            raise PostingsError(f"{where}: field 'id': {posting.id} occurs twice")
+        postings[posting.id] = posting
+    return list(postings.values())
 
 
 def _posting(row: Any, where: str) -> Posting:
     if not isinstance(row, dict):
         raise PostingsError(f"{where}: expected an object")
+    try:
+        posted_on = datetime.fromtimestamp(_value(row, "date_posted", int, where), UTC).date()
+    except (OverflowError, ValueError, OSError) as error:
+        raise PostingsError(f"{where}: field 'date_posted': expected a Unix time in seconds") from error
     return Posting(
         id=_value(row, "id", str, where),
         title=_value(row, "title", str, where),
         company=_value(row, "company_name", str, where),
         locations=tuple(str(location) for location in _value(row, "locations", list, where)),
-        posted_on=datetime.fromtimestamp(_value(row, "date_posted", int, where), UTC).date(),
+        posted_on=posted_on,
         sponsorship=_value(row, "sponsorship", str, where),
         is_open=_value(row, "active", bool, where) and _value(row, "is_visible", bool, where),
     )

@@ -9,14 +9,14 @@ from .chance import fraction
 class Trouble(StrEnum):
     """What can happen to a request."""
 
-    SLOW = "slow"  # the answer takes 0.2 to 0.5 s
+    SLOW = "slow"  # the answer takes 0.2 to 0.4 s
     ERROR = "error"  # 500 or 503, and nothing was processed
     LOST = "lost"  # processed, but the answer comes too late for anybody to wait for it
     QUESTION = "question"  # the form comes back with one more required field
 
 
 # What befalls which share of the requests; only an application can be lost or questioned.
-PAGE_SHARES = {Trouble.SLOW: 0.08, Trouble.ERROR: 0.10}
+PAGE_SHARES = {Trouble.SLOW: 0.06, Trouble.ERROR: 0.11}
 APPLICATION_SHARES = {Trouble.SLOW: 0.05, Trouble.ERROR: 0.05, Trouble.LOST: 0.06, Trouble.QUESTION: 0.06}
 
 
@@ -44,7 +44,7 @@ class TroubleSource:
 
     def slow_s(self, user: str, address: str) -> float:
         """For how many seconds a slow answer is held back."""
-        return 0.2 + 0.3 * fraction(self._seed, "slow", user, address)
+        return 0.2 + 0.2 * fraction(self._seed, "slow", user, address)
 
     def error_status(self, user: str, address: str) -> int:
         """Which HTTP status a failing request gets."""

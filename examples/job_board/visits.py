@@ -1,6 +1,7 @@
 """Each request on its way in: who it is from, which trouble it is in for, and how long its answer is held back."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -62,6 +63,13 @@ class Visits:
             answer.append(message)
 
         await self._app(scope, receive, keep)
-        await asyncio.sleep(seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await _sender_gives_up(receive)
         for message in answer:
             await send(message)
+
+
+async def _sender_gives_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
