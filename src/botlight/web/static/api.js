@@ -36,11 +36,13 @@ export class Api {
    * @param {string} server the address of the service, with its path prefix if it has one
    * @param {string|null} token goes into the Authorization header, and cookies stay out then
    * @param {(serverTime: string) => void} heard is told the service's time with each answer
+   * @param {string|null} csrf where the page came with it; else `me` finds it out
    */
-  constructor(server, token = null, heard = () => {}) {
+  constructor(server, token = null, heard = () => {}, csrf = null) {
     this.root = new URL(server.endsWith("/") ? server : `${server}/`, document.baseURI);
     this.#token = token;
     this.#heard = heard;
+    this.#csrf = csrf;
   }
 
   /** Who this page speaks for: `{user, csrf, scopes, server_time, version}`. */

@@ -17,12 +17,18 @@ export class Freshness {
   #ticked = null;
   #heard = null;
   #refusal = null;
+  #silence = null;
 
   /** A `tick` or a whole list came through the stream: the service is sure to hear changes. */
   ticked() {
     this.#source = "stream";
     this.#ticked = this.#heard = mark();
     this.#refusal = null;
+  }
+
+  /** The first question had no answer: from here on the time without word is counted. */
+  unheard() {
+    this.#silence ??= mark();
   }
 
   /** Any other message came: the picture is from now, which alone makes nothing live. */
@@ -58,9 +64,10 @@ export class Freshness {
    *   `ageMs` is the time since anything was heard; 0 before that
    */
   report() {
-    const ageMs = this.#heard ? since(this.#heard) : 0;
+    const last = this.#heard ?? this.#silence;
+    const ageMs = last ? since(last) : 0;
     if (this.#refusal) return { ...this.#refusal, ageMs };
-    if (!this.#heard) return { kind: "connecting", ageMs };
+    if (!last) return { kind: "connecting", ageMs };
     if (this.#source === "stream" && !this.overdue) return { kind: "live", ageMs };
     if (this.#source === "poll" && ageMs < POLLED_MS) return { kind: "polling", ageMs };
     return { kind: "offline", ageMs };

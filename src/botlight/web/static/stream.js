@@ -1,299 +1,180 @@
 /**
  * The one shared stream of sessions: every card and board of this tab, and of all tabs of this browser, reads from here.
  *
- *     const stream = openStream(server, token, ({ kind, id }) => …);
- *     stream.get(id); stream.listed(); stream.freshness(); stream.now(); stream.close();
+ *     const { stream, close } = openStream(server, token, ({ kind, id }) => …);
+ *     stream.get(id); stream.listed(); stream.freshness(); stream.now();
  */
 
 import { Api, Problem } from "./api.js";
-import { mark, pause, since, ServiceClock } from "./clock.js";
-import { EventReader } from "./event_reader.js";
-import { Freshness, LIVE_MS, POLL_MS } from "./freshness.js";
+import { pause } from "./clock.js";
 import { Leadership } from "./leadership.js";
-import { SessionList } from "./session_list.js";
+import { Picture } from "./picture.js";
+import { Tabs } from "./tabs.js";
 
-const LIST_LIMIT = 200;
-const CHECK_MS = 1000;
 const RETRY_MS = 5000;
+/** Who is signed out is asked about again this often, and at once when the page is looked at. */
+const SIGNED_OUT_MS = 60_000;
+const LOOKS = ["visibilitychange", "focus", "online", "pageshow"];
+
+const refuses = (error) => error instanceof Problem && error.status >= 400 && error.status < 500 && error.status !== 429;
 
 /** What all subscribers of one (server, token) in this tab have in common. Made and ended by `openStream`. */
 class SharedStream {
+  /** Whether this reader may stop a bot: null until it is known. */
+  mayOperate = null;
+  #token;
   #listeners = new Set();
-  #list = new SessionList();
-  #clock = new ServiceClock();
-  #fresh = new Freshness();
-  #wanted = new Map();
+  #wanted = new Set();
+  #picture = new Picture();
   #life = new AbortController();
   #nap = null;
-  #channel = null;
-  #leadership = null;
-  #reader = null;
-  #fromLeader = mark();
-  #jitterMs = Math.random() * 3000;
-  #listsSessions = true;
+  #person = null;
+  #tabs = null;
 
   constructor(server, token) {
-    this.token = token;
-    this.api = new Api(server, token, (serverTime) => this.#clock.hear(serverTime));
+    this.#token = token;
+    this.api = new Api(server, token, (serverTime) => this.#picture.clock.hear(serverTime));
+    for (const event of LOOKS) addEventListener(event, this.#wake, { capture: true, signal: this.#life.signal });
     this.#begin();
-    const checks = setInterval(() => this.#check(), CHECK_MS);
-    const pulses = setInterval(() => this.#say({ kind: "fresh" }), POLL_MS);
-    for (const event of ["visibilitychange", "focus", "online", "pageshow"]) addEventListener(event, this.#wake, true);
-    this.#life.signal.addEventListener("abort", () => {
-      clearInterval(checks);
-      clearInterval(pulses);
-      for (const event of ["visibilitychange", "focus", "online", "pageshow"]) removeEventListener(event, this.#wake, true);
-    });
   }
 
-  get subscribers() {
-    return this.#listeners.size;
+  /** The document of one session as last told, or undefined. */
+  get(id) {
+    return this.#picture.list.get(id);
+  }
+
+  /** What a board shows now, in its order. */
+  listed() {
+    return this.#picture.list.listed(this.now());
+  }
+
+  /** Whether the service has more sessions than it lists. */
+  get more() {
+    return this.#picture.list.more;
+  }
+
+  /** Milliseconds since 1970 by the service's clock. */
+  now() {
+    return this.#picture.clock.now();
+  }
+
+  /** How fresh the picture is; see `Freshness.report`. */
+  freshness() {
+    return this.#picture.fresh.report();
+  }
+
+  /** Takes a document that came as the answer to a request, unless a newer one is known. */
+  put(session) {
+    this.#tell(this.#picture.put(session));
+  }
+
+  /** Asks for a session that the list does not hold. Rejects with a Problem. */
+  async ask(id) {
+    const { session } = await this.api.get("status", { query: { session_id: id }, signal: this.#life.signal });
+    this.put(session);
+  }
+
+  /** Says that somebody shows this session: who may not list polls for it alone. */
+  want(id) {
+    if (this.#wanted.has(id)) return;
+    this.#wanted.add(id);
+    this.#tabs?.want(id);
   }
 
   add(listener) {
     this.#listeners.add(listener);
   }
 
+  /** Drops a listener; returns whether it was the last. */
   drop(listener) {
     this.#listeners.delete(listener);
+    return this.#listeners.size === 0;
   }
 
-  get(id) {
-    return this.#list.get(id);
-  }
-
-  get more() {
-    return this.#list.more;
-  }
-
-  listed() {
-    return this.#list.listed(this.#clock.now());
-  }
-
-  now() {
-    return this.#clock.now();
-  }
-
-  freshness() {
-    return this.#fresh.report();
-  }
-
-  /** Takes a document that came as the answer to a request, unless a newer one is known. */
-  put(session) {
-    if (this.#list.put(session)) this.#tell({ kind: "session", id: session.id });
-  }
-
-  /** Asks for a session that the list does not hold. Rejects with a Problem. */
-  async fetchOne(id) {
-    const { session } = await this.api.get("status", { query: { session_id: id }, signal: this.#life.signal });
-    this.put(session);
-  }
-
-  /** A polling reader asks for these one by one where it may not list. */
-  want(id) {
-    this.#wanted.set(id, (this.#wanted.get(id) ?? 0) + 1);
-    this.#say({ kind: "want", ids: [id] });
-  }
-
-  unwant(id) {
-    const left = (this.#wanted.get(id) ?? 1) - 1;
-    if (left) this.#wanted.set(id, left);
-    else this.#wanted.delete(id);
+  get used() {
+    return this.#listeners.size > 0;
   }
 
   end() {
     this.#life.abort();
-    this.#leadership?.end();
-    this.#channel?.close();
+    this.#tabs?.leave();
   }
-
-  // --- who we are ---------------------------------------------------------------------------------------------------
 
   /** Finds out whose sessions these are, then joins the tabs of that person. */
   async #begin() {
     const signal = this.#life.signal;
     while (!signal.aborted) {
+      let wait = RETRY_MS;
       try {
-        const person = await this.#person(signal);
+        const person = await this.#identify(signal);
         if (!signal.aborted) this.#join(person);
         return;
       } catch (error) {
         if (signal.aborted) return;
-        if (error instanceof Problem && !error.unanswered && error.status < 500) this.refused(error);
-        else this.#tell({ kind: "freshness" });
+        if (refuses(error)) wait = SIGNED_OUT_MS;
+        this.#tell(refuses(error) ? this.#picture.refused(error) : this.#picture.unheard());
       }
       this.#nap = new AbortController();
-      await pause(RETRY_MS, AbortSignal.any([signal, this.#nap.signal]));
+      await pause(wait, AbortSignal.any([signal, this.#nap.signal]));
     }
   }
 
-  async #person(signal) {
-    if (!this.token) return (await this.api.me(signal)).user.id;
-    if (!Leadership.possible) return "alone";
-    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(this.token));
-    return Array.from(new Uint8Array(digest).slice(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  async #identify(signal) {
+    if (!this.#token) {
+      const { user } = await this.api.me(signal);
+      this.mayOperate = true;
+      return `person ${user.id}`;
+    }
+    if (!Leadership.possible) return "token";
+    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(this.#token));
+    return `token ${Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
   }
 
   #join(person) {
-    const name = `botlight ${this.api.root.href} ${this.token ? "token" : "person"} ${person}`;
-    if (Leadership.possible) {
-      this.#channel = new BroadcastChannel(name);
-      this.#channel.onmessage = ({ data }) => this.#hear(data);
-      this.#channel.postMessage({ kind: "hello", wanted: [...this.#wanted.keys()] });
-    }
-    this.#fromLeader = mark();
-    this.#leadership = new Leadership(name, async (signal) => {
-      this.#reader = new EventReader(this.api, this);
-      await this.#reader.run(signal);
-      this.#reader = null;
+    if (this.#person !== null && this.#person !== person) this.#picture = new Picture();
+    this.#person = person;
+    this.#tabs = new Tabs(`botlight ${this.api.root.href} ${person}`, {
+      api: this.api,
+      picture: this.#picture,
+      tell: (change) => this.#changed(change),
+      owned: (session) => Boolean(this.#token) || `person ${session.user_id}` === person,
+      wanted: this.#wanted,
     });
   }
 
-  // --- what the reader tells (EventReader's sink) -------------------------------------------------------------------
-
-  position() {
-    return this.#list.position;
+  /** A sign-in that ended, or a cookie that changed hands: who is asking is asked anew. */
+  #changed(change) {
+    const anew = !this.#token && (change.kind === "signed_out" || change.kind === "stranger");
+    if (anew) {
+      this.#tabs.leave();
+      this.#tabs = null;
+      this.#begin();
+    } else {
+      this.#tell(change);
+      this.#learnScopes();
+    }
   }
 
-  forgetPosition() {
-    this.#list.position = null;
-  }
-
-  message(message) {
-    this.#take(message);
-    this.#say({ kind: "message", message });
-  }
-
-  down() {
-    this.#fresh.down();
+  /** A token that sees whose session it is is no `embed` token, and may ask what it may do. */
+  async #learnScopes() {
+    if (!this.#token || this.mayOperate !== null) return;
+    const seen = this.#picture.list.all();
+    if (seen.length === 0) return;
+    this.mayOperate = false;
+    if (!seen.some((session) => session.user_id)) return;
+    const { scopes } = await this.api.me(this.#life.signal).catch(() => ({ scopes: [] }));
+    this.mayOperate = scopes.includes("operate");
     this.#tell({ kind: "freshness" });
-    this.#say({ kind: "fresh" });
-  }
-
-  refused(problem) {
-    this.#fresh.refused(problem);
-    if (problem.status === 401) this.#list = new SessionList();
-    this.#tell({ kind: "list" });
-    this.#say({ kind: "fresh" });
-  }
-
-  /** One poll: the whole list, or with an embed token, which may not list, each session that somebody shows. */
-  async poll(signal) {
-    try {
-      const sessions = this.#listsSessions ? await this.#pollList(signal) : await this.#pollEach(signal);
-      if (signal.aborted) return;
-      this.#takePoll(sessions);
-      this.#say({ kind: "poll", sessions, more: this.#list.more });
-    } catch (error) {
-      if (signal.aborted) return;
-      if (error.status === 401) this.refused(error);
-      if (error.status === 403) this.#listsSessions = false;
-    }
-  }
-
-  async #pollList(signal) {
-    const { sessions } = await this.api.get("sessions", { query: { limit: LIST_LIMIT }, signal });
-    return sessions;
-  }
-
-  async #pollEach(signal) {
-    const ids = new Set([...this.#wanted.keys(), ...this.#list.all().map((session) => session.id)]);
-    const sessions = [];
-    for (const id of ids) {
-      try {
-        sessions.push((await this.api.get("status", { query: { session_id: id }, signal })).session);
-      } catch (error) {
-        if (error.status !== 404) throw error;
-      }
-    }
-    return sessions;
-  }
-
-  #takePoll(sessions) {
-    this.#list.replace(sessions, this.#list.more);
-    this.#fresh.polled();
-    this.#tell({ kind: "list" });
-  }
-
-  // --- the picture --------------------------------------------------------------------------------------------------
-
-  #take({ event, data, id }) {
-    if (data.server_time) this.#clock.hear(data.server_time);
-    this.#fresh.heard();
-    if (event === "sessions") this.#list.replace(data.sessions, data.more);
-    if (event === "sessions" || event === "tick") this.#fresh.ticked();
-    if (event === "stale") this.#fresh.down();
-    if (id !== undefined) this.#list.position = id;
-    if (event === "session" && !this.#list.put(data.session)) return;
-    if (event === "removed") this.#list.remove(data.id);
-    const change = {
-      sessions: { kind: "list" },
-      session: { kind: "session", id: data.session?.id },
-      removed: { kind: "removed", id: data.id },
-      fact: { kind: "fact", fact: data },
-    };
-    this.#tell(change[event] ?? { kind: "freshness" });
   }
 
   #tell(change) {
-    for (const listener of [...this.#listeners]) listener(change);
+    if (change) for (const listener of [...this.#listeners]) listener(change);
   }
 
-  // --- the other tabs -----------------------------------------------------------------------------------------------
-
-  /** Passes something on to the followers; silent unless this tab leads. A `want` goes to the leader. */
-  #say(note) {
-    if (!this.#channel) return;
-    if (note.kind !== "want" && !this.#leadership?.leading) return;
-    this.#channel.postMessage({ ...note, fresh: this.#fresh.toMessage() });
-  }
-
-  #hear(note) {
-    if (note.kind === "hello" || note.kind === "want") {
-      for (const id of note.wanted ?? note.ids) if (!this.#wanted.has(id)) this.#wanted.set(id, 0);
-      if (note.kind === "hello" && this.#fresh.report().kind !== "connecting") this.#sayList();
-      return;
-    }
-    if (this.#leadership?.leading) return;
-    this.#fromLeader = mark();
-    if (note.kind === "message") this.#take(note.message);
-    else if (note.kind === "poll") this.#takePoll(note.sessions);
-    else if (note.kind === "list") this.#takeList(note);
-    else {
-      this.#fresh.take(note.fresh);
-      this.#tell({ kind: note.fresh.refusal ? "list" : "freshness" });
-    }
-  }
-
-  #sayList() {
-    const { position, more } = this.#list;
-    const serverTime = new Date(this.#clock.now()).toISOString();
-    this.#say({ kind: "list", sessions: this.#list.all(), more, position, serverTime });
-  }
-
-  #takeList({ sessions, more, position, serverTime, fresh }) {
-    this.#clock.hear(serverTime);
-    for (const session of sessions) this.#list.put(session);
-    this.#list.more = more;
-    this.#list.position = position;
-    this.#fresh.take(fresh);
-    this.#tell({ kind: "list" });
-  }
-
-  /** Once a second: a follower whose leader is silent takes the lead, if somebody looks at it. */
-  #check() {
-    if (!this.#channel || this.#leadership.leading || document.hidden) return;
-    if (since(this.#fromLeader) < LIVE_MS + this.#jitterMs) return;
-    this.#fromLeader = mark();
-    this.#leadership.steal();
-  }
-
-  /** Somebody looks at this page again, or the network is back. */
   #wake = () => {
     if (document.hidden) return;
     this.#nap?.abort();
-    this.#reader?.wake();
-    this.#check();
+    this.#tabs?.wake();
     this.#tell({ kind: "freshness" });
   };
 }
@@ -305,9 +186,9 @@ const streams = new Map();
  *
  * @param {string} server address of the service, with its path prefix
  * @param {string|null} token null on the service's own pages, where the cookie speaks
- * @param {(change: {kind: string, id?: string, fact?: object}) => void} listener told of each change; `kind` is "list",
- *   "session", "removed", "fact" or "freshness"
- * @returns the shared stream with a `close()` of this subscription; the last one to close ends the reading
+ * @param {(change: {kind: string, id?: string, fact?: object}) => void} listener told of each change; `kind` is "list"
+ *   (all is new), "back" (the stream is back, and had nothing else to tell), "session", "removed", "fact", "freshness"
+ * @returns the shared stream, and `close()` of this subscription; the last one to close ends the reading
  */
 export function openStream(server, token, listener) {
   const key = `${server} ${token ?? ""}`;
@@ -315,10 +196,10 @@ export function openStream(server, token, listener) {
   const stream = streams.get(key);
   stream.add(listener);
   const close = () => {
-    stream.drop(listener);
+    if (!stream.drop(listener)) return;
     // An element that is moved leaves the page and comes back in one breath.
     setTimeout(() => {
-      if (stream.subscribers || streams.get(key) !== stream) return;
+      if (stream.used || streams.get(key) !== stream) return;
       streams.delete(key);
       stream.end();
     }, 0);

@@ -1,0 +1,126 @@
+/**
+ * <bot-status-card session="…" [server="https://host/prefix"] [token="…"] [href="…"]>: one bot, live, with its Stop.
+ *
+ * `server` is the address this module came from, unless said otherwise. Without `token` the sign-in of the page's own
+ * origin speaks; with one, cookies stay out. `href` is where the bot's name leads. `theme="light"` or `"dark"` overrules
+ * the system's choice. Job links and all other text of a bot are written as text.
+ */
+
+import { cardStyle } from "./card_style.js";
+import { CardView } from "./card_view.js";
+import { Press } from "./press.js";
+import { shownState } from "./shown_state.js";
+import { openStream } from "./stream.js";
+
+const HOME = new URL("../", import.meta.url).href;
+const SECOND_MS = 1000;
+
+/** The custom element. It reads from the shared stream while it is on a page, and from nothing when it is not. */
+export class BotStatusCard extends HTMLElement {
+  static observedAttributes = ["session", "server", "token", "href"];
+
+  #view = new CardView();
+  #press = new Press(() => this.#render());
+  #subscription = null;
+  #ticking = 0;
+  #missing = null;
+
+  constructor() {
+    super();
+    const shadow = this.attachShadow({ mode: "open" });
+    shadow.adoptedStyleSheets = [cardStyle];
+    shadow.append(this.#view.root);
+    this.#view.stop.addEventListener("click", () => this.#send("stop"));
+    this.#view.close.addEventListener("click", () => this.#send("close"));
+  }
+
+  connectedCallback() {
+    this.#open();
+    this.#ticking = setInterval(() => document.hidden || this.#render(), SECOND_MS);
+  }
+
+  disconnectedCallback() {
+    this.#close();
+    clearInterval(this.#ticking);
+  }
+
+  attributeChangedCallback(name, before, after) {
+    if (!this.#subscription || before === after) return;
+    if (name !== "href") {
+      this.#close();
+      this.#press = new Press(() => this.#render());
+      this.#open();
+    }
+    this.#render();
+  }
+
+  get #stream() {
+    return this.#subscription?.stream;
+  }
+
+  get #id() {
+    return this.getAttribute("session");
+  }
+
+  #open() {
+    const server = this.getAttribute("server") || HOME;
+    this.#subscription = openStream(server, this.getAttribute("token"), (change) => this.#heard(change));
+    this.#missing = null;
+    if (this.#id) this.#stream.want(this.#id);
+    this.#ask();
+    this.#render();
+  }
+
+  #close() {
+    this.#subscription?.close();
+    this.#subscription = null;
+  }
+
+  #heard({ kind, id }) {
+    if (id !== undefined && id !== this.#id) return;
+    if (kind === "list" || kind === "back") this.#ask();
+    if (kind === "removed") this.#missing = "This session was removed";
+    if (kind === "session") this.#missing = null;
+    if (kind !== "fact") this.#render();
+  }
+
+  /** A session outside the list (ended long ago) is asked for by itself, again after each (re)connection. */
+  async #ask() {
+    const { kind } = this.#stream.freshness();
+    if (!this.#id || this.#stream.get(this.#id) || (kind !== "live" && kind !== "polling")) return;
+    try {
+      await this.#stream.ask(this.#id);
+    } catch (error) {
+      if (error.status === 404 || error.status === 410) this.#missing = "There is no such session";
+      this.#render();
+    }
+  }
+
+  async #send(verb) {
+    const stream = this.#stream;
+    const answer = await this.#press.send(() => stream.api.post(verb, { session_id: this.#id }));
+    if (answer?.session) stream.put(answer.session);
+  }
+
+  #render() {
+    if (!this.#stream) return;
+    const freshness = this.#stream.freshness();
+    const session = this.#stream.get(this.#id);
+    if (!session) return this.#view.showNothing(this.#nothing(freshness), freshness);
+    // Without word from the service nothing is concluded from the passing of time: the picture stays as it was heard.
+    const heard = ["live", "polling"].includes(freshness.kind);
+    const now = this.#stream.now() - (heard ? 0 : freshness.ageMs);
+    const state = shownState(session, now);
+    if (session.stop_requested_at && state !== "lost") this.#press.settle();
+    this.#view.show(session, { state, now, freshness, href: this.getAttribute("href") });
+    const own = this.getAttribute("token") ? null : new URL("sign-in", this.#stream.api.root).href;
+    return this.#view.showActions(session, state, this.#stream.mayOperate, this.#press, own);
+  }
+
+  #nothing({ kind }) {
+    if (this.#missing) return this.#missing;
+    return { signed_out: "Signed out", refused: "Not allowed to look", offline: "No connection" }[kind] ?? "Loading…";
+  }
+}
+
+if (!customElements.get("bot-status-card")) customElements.define("bot-status-card", BotStatusCard);

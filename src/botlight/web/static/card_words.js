@@ -1,0 +1,94 @@
+/** What a card says in words about a session, at one instant. Pure; all of it is text. */
+
+import { heardAt, progressedAt } from "./shown_state.js";
+import { pendingStop } from "./stop_steps.js";
+import { clockTime, duration, stopwatch } from "./time_words.js";
+
+/** The shown state as a person reads it. */
+export const STATE_NAMES = {
+  working: "Working",
+  waiting: "Waiting",
+  stuck: "Stuck",
+  silent: "Silent",
+  stopping: "Stopping",
+  lost: "Lost",
+  completed: "Completed",
+  failed: "Failed",
+  stopped: "Stopped",
+  interrupted: "Interrupted",
+};
+
+/** The counters that every session has, in the order of a card. */
+export const COUNTERS = [
+  ["jobs_found", "found"],
+  ["jobs_applied", "applied"],
+  ["jobs_failed", "failed"],
+  ["credits_used", "credits"],
+];
+
+const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 });
+
+/** A counter's value. */
+export const countWords = (value) => number.format(value ?? 0);
+
+function waitingNote(session, now) {
+  const left = Date.parse(session.waiting_until) - now;
+  const next = left > 0 ? `Goes on in ${stopwatch(left + 999)}` : "Goes on any moment";
+  return [next, session.waiting_reason].filter(Boolean).join(" · ");
+}
+
+function lostNote(session, now) {
+  const heard = `Not heard since ${clockTime(heardAt(session), now)}. It may still run; its next report brings it back.`;
+  return [pendingStop(session, now), heard].filter(Boolean).join(" ");
+}
+
+function endNote(verb, session, now) {
+  return `${verb} at ${clockTime(session.ended_at, now)}`;
+}
+
+const NOTES = {
+  waiting: waitingNote,
+  stuck: (session, now) => `Alive, but nothing has moved for ${duration(now - progressedAt(session))}`,
+  silent: (session, now) => `No word for ${duration(now - heardAt(session))}; it means to speak every ${session.heartbeat_s} s`,
+  lost: lostNote,
+  completed: (session, now) => endNote("Finished", session, now),
+  failed: (session, now) => endNote("Ended with an error", session, now),
+  stopped: (session, now) => endNote("Stopped", session, now),
+  interrupted: (session, now) =>
+    session.inferred ? `No end was reported; concluded at ${clockTime(session.ended_at, now)}` : endNote("Cut off", session, now),
+};
+
+/** The sentence that explains the shown state, or "". */
+export function stateNote(session, state, now) {
+  return NOTES[state]?.(session, now) ?? "";
+}
+
+/** Says that a process of an ended session still reports, or "". */
+export function afterlifeNote(session, now) {
+  if (!session.ended_at || !session.last_heartbeat_at) return "";
+  if (Date.parse(session.last_heartbeat_at) <= Date.parse(session.ended_at) + 1000) return "";
+  return `A process of it still reports, last at ${clockTime(session.last_heartbeat_at, now, { seconds: true })}.`;
+}
+
+/** "title: Data analyst · company: Acme" out of what the bot attached to its activity. */
+export function detailWords(details) {
+  if (details === null || details === undefined) return "";
+  if (typeof details !== "object") return String(details);
+  const words = (value) => (typeof value === "object" && value !== null ? JSON.stringify(value) : String(value));
+  return Object.entries(details)
+    .map(([name, value]) => `${name}: ${words(value)}`)
+    .join(" · ");
+}
+
+/** The freshness mark: what it says, and what it says on a longer look. */
+export function freshnessWords({ kind, ageMs, reason }) {
+  const words = {
+    connecting: ["connecting…", "Nothing has been heard from Botlight yet"],
+    live: ["live", "Changes show at once"],
+    polling: ["polling", "The live stream cannot be had; asking every 10 s"],
+    offline: [`offline ${duration(ageMs)}`, "Botlight is not heard; this is the last known picture"],
+    signed_out: ["signed out", "Sign in to see what the bot does now"],
+    refused: ["not allowed", reason ?? ""],
+  };
+  return words[kind];
+}
