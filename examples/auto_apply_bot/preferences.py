@@ -3,11 +3,9 @@
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from .pages import Field
-
-T = TypeVar("T")
 
 
 class PreferencesError(Exception):
@@ -53,29 +51,35 @@ def read_preferences(path: Path) -> Preferences:
             cap=int(_number(settings, "apply", "cap")),
             pause_s=_number(settings, "apply", "pause_s"),
             otherwise=_text(settings, "apply", "otherwise"),
-            answers={words: _text(settings, "answers", words) for words in _value(settings, "answers", dict)},
+            answers={words: _text(settings, "answers", words) for words in _section(settings, "answers")},
         )
     except (OSError, ValueError) as error:
         raise PreferencesError(f"{path}: {error}") from error
 
 
-def _value(settings: dict[str, Any], name: str, kind: type[T]) -> T:
-    value = settings.get(name)
-    if not isinstance(value, kind):
-        raise ValueError(f"{name}: expected a {kind.__name__}")  # noqa: TRY004 (bad input, not a bad call)
-    return value
+def _section(settings: dict[str, Any], section: str) -> dict[str, Any]:
+    table = settings.get(section)
+    if not isinstance(table, dict):
+        raise ValueError(f"[{section}]: expected a table")  # noqa: TRY004 (bad input, not a bad call)
+    return table
 
 
 def _text(settings: dict[str, Any], section: str, name: str) -> str:
-    return _value(_value(settings, section, dict), name, str)
+    value = _section(settings, section).get(name)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"[{section}] {name}: expected a text")
+    return value
 
 
 def _texts(settings: dict[str, Any], section: str, name: str) -> list[str]:
-    return [str(text) for text in _value(_value(settings, section, dict), name, list)]
+    value = _section(settings, section).get(name)
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValueError(f"[{section}] {name}: expected a list of texts")
+    return value
 
 
 def _number(settings: dict[str, Any], section: str, name: str) -> float:
-    value = _value(settings, section, dict).get(name)
-    if not isinstance(value, int | float) or not 0 <= value < 1e6:
+    value = _section(settings, section).get(name)
+    if not isinstance(value, int | float) or not 0 <= value <= 1_000_000:
         raise ValueError(f"[{section}] {name}: expected a number from 0 to 1,000,000")
     return value
