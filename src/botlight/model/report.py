@@ -6,7 +6,8 @@ refused where it means nothing (an absent field is UNSET, never None).
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
+from math import isfinite
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -25,6 +26,7 @@ __all__ = [
     "Snapshot",
     "Waiting",
     "micros",
+    "plain",
 ]
 
 Age = Annotated[int, Meta(ge=0, le=400 * 86_400_000)]  # ms; the longest pause of a spool anybody keeps
@@ -35,6 +37,7 @@ Label = Annotated[str, Meta(max_length=64)]
 
 MAX_COUNTERS = 32
 MAX_COUNTER = 10**10
+MILLIONTH = Decimal("0.000001")
 
 
 class Bot(Struct, frozen=True, kw_only=True):
@@ -49,7 +52,7 @@ class Activity(Struct, frozen=True, kw_only=True):
     """What the bot does now. Any name is legal."""
 
     name: Name
-    details: dict[str, Any] | None | UnsetType = UNSET
+    details: dict[str, Any] | UnsetType | None = UNSET
     age_ms: Age = 0
     n: Ordinal | UnsetType = UNSET
 
@@ -130,12 +133,12 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     recent: Annotated[list[RecentActivity], Meta(max_length=20)] = []
     jobs: Annotated[list[JobReport], Meta(max_length=20)] = []
     counters: Annotated[dict[Name, Any], Meta(max_length=MAX_COUNTERS)] = {}
-    progress: Progress | None | UnsetType = UNSET
+    progress: Progress | UnsetType | None = UNSET
     progress_age_ms: Age | UnsetType = UNSET
-    waiting: Waiting | None | UnsetType = UNSET
+    waiting: Waiting | UnsetType | None = UNSET
     commands: Annotated[list[CommandReceipt], Meta(max_length=32)] = []
     gap_ms: Age = 0
-    result: ReportedResult | None | UnsetType = UNSET
+    result: ReportedResult | UnsetType | None = UNSET
     uptime_ms: Age | UnsetType = UNSET
 
 
@@ -145,6 +148,28 @@ def micros(value: Any) -> Micros:
     Raises:
         ValueError: not a number from 0 to 10¹⁰.
     """
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= MAX_COUNTER:
+    number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    if not number or (isinstance(value, Decimal) and value.is_nan()) or not 0 <= value <= MAX_COUNTER:
         raise ValueError(f"expected a number from 0 to {MAX_COUNTER}")
-    return Micros(value * MICROS if isinstance(value, int) else int((value * MICROS).to_integral_value()))
+    if isinstance(value, int):
+        return Micros(value * MICROS)
+    return Micros(int(value.quantize(MILLIONTH, ROUND_HALF_EVEN) * MICROS))  # rounded once, however long the number is
+
+
+def plain(details: dict[str, Any]) -> dict[str, Any]:
+    """Details as they come back from a store: exact numbers are for counters, others are what JSON makes of a float.
+
+    Without this a detail of 0.1 would differ from itself once it was kept, and every heartbeat would look like progress.
+    """
+    return {name: _plain(value) for name, value in details.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return plain(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if not isinstance(value, Decimal):
+        return value
+    number = float(value)
+    return number if isfinite(number) else str(value)
