@@ -1,6 +1,7 @@
 """The life of a session as a table: the only place where a status is decided.
 
 What is stored as `status` and `inferred` is one of four phases; a trigger moves it, or does not.
+Nothing but `moved` writes a status.
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from botlight.model.session import BotSession, Outcome, Status
+from msgspec import structs
 
-__all__ = ["STATUS_OF", "TRANSITIONS", "Phase", "Trigger", "next_phase", "phase_of"]
+from botlight.model.event import Fact, FactKind
+from botlight.model.session import BotSession, Instant, Outcome, Result, Status
+
+__all__ = ["STATUS_OF", "TRANSITIONS", "Phase", "Trigger", "moved", "next_phase", "phase_of"]
 
 
 class Phase(StrEnum):
@@ -70,3 +74,48 @@ def phase_of(session: BotSession) -> Phase:
 def next_phase(session: BotSession, trigger: Trigger) -> Phase:
     """Where the trigger moves the session: one look into the table."""
     return TRANSITIONS[phase_of(session), trigger]
+
+
+def moved(
+    session: BotSession, trigger: Trigger, now: Instant, result: Result | None = None
+) -> tuple[BotSession, list[Fact]]:
+    """The session in the phase that the table says, with the fields and the fact that belong to it.
+
+    The same session and no fact where the table does not move it. `result` is what `EXPLICIT` and `INFERRED` come with.
+    """
+    phase = next_phase(session, trigger)
+    if phase is phase_of(session):
+        return session, []
+    if phase is Phase.RUNNING:
+        return _recovered(session), [Fact(kind=FactKind.RECOVERED, at=now)]
+    if phase is Phase.LOST:
+        return structs.replace(session, status=Status.LOST), [Fact(kind=FactKind.LOST, at=now)]
+    if result is None:
+        raise ValueError(f"{trigger} comes with a result")
+    return _over(session, result, inferred=phase is Phase.CONCLUDED)
+
+
+def _recovered(session: BotSession) -> BotSession:
+    return structs.replace(
+        session,
+        status=Status.RUNNING,
+        outcome=None,
+        inferred=False,
+        error_type=None,
+        error_message=None,
+        ended_at=None,
+    )
+
+
+def _over(session: BotSession, result: Result, *, inferred: bool) -> tuple[BotSession, list[Fact]]:
+    session = structs.replace(
+        session,
+        status=STATUS_OF[result.outcome],
+        outcome=result.outcome,
+        inferred=inferred,
+        error_type=result.error_type,
+        error_message=result.error_message,
+        ended_at=result.ended_at,
+    )
+    data = {"outcome": result.outcome.value, "inferred": inferred}
+    return session, [Fact(kind=FactKind.ENDED, at=result.ended_at, data=data)]

@@ -7,6 +7,8 @@ The rules are the contract's (§ Merge), each beside the reason it exists:
 * live fields follow the newest main instance's newest `seq`, so that the screen never goes backwards;
 * a report that is older than one already known (`seq`) is no sign of life: it adds what it counts and nothing else;
 * what was concluded without the bot's word is taken back by its next sign of life.
+
+What a snapshot makes of its instance is in `instance`, where the session moves then is in `lifecycle`.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from botlight.model.errors import Ended, Invalid, Live, TooManyInstances, Unknown
 from botlight.model.event import Fact, FactKind, JobOutcome
-from botlight.model.lifecycle import STATUS_OF, Phase, Trigger, next_phase, phase_of
-from botlight.model.liveness import lease_ms
-from botlight.model.report import MAX_COUNTERS, Activity, Snapshot, micros
+from botlight.model.instance import heartbeat_s, is_fresh, listened
+from botlight.model.lifecycle import Phase, Trigger, moved, phase_of
+from botlight.model.report import MAX_COUNTERS, Activity, JobReport, Snapshot, micros, plain
 from botlight.model.session import (
     BotSession,
     Instance,
@@ -30,7 +32,6 @@ from botlight.model.session import (
     Role,
     SessionState,
     Status,
-    stop_command_id,
 )
 
 __all__ = ["MAX_INSTANCES", "Closing", "Expiry", "Intent", "Report", "Step", "StopRequest", "advance"]
@@ -38,7 +39,6 @@ __all__ = ["MAX_INSTANCES", "Closing", "Expiry", "Intent", "Report", "Step", "St
 MAX_INSTANCES: Final = 200
 MAX_UPTIME_MS: Final = 7 * 86_400_000
 CLOSED_AFTER_LOST_MS: Final = 24 * 3_600_000
-DEFAULT_HEARTBEAT_S: Final = 45
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -100,64 +100,58 @@ def advance(state: SessionState | None, intent: Intent, now: Instant) -> Step:
     return _stop(state, intent, now) if isinstance(intent, StopRequest) else _close(state, now)
 
 
+class _Said(Struct, frozen=True, kw_only=True):
+    """One snapshot, and its instance before and after it."""
+
+    snapshot: Snapshot
+    old: Instance
+    instance: Instance
+    fresh: bool
+    now: Instant
+
+    def takes_over(self, session: BotSession) -> bool:
+        """Whether its instance becomes the newest main one: heard live for the first time, and not at its end before."""
+        return (
+            self.fresh
+            and self.old.live_at is None
+            and self.instance.role is Role.MAIN
+            and (self.old.result is None or self.old.result.inferred)
+            and not session.ended_for_good
+        )
+
+
 def _report(state: SessionState | None, report: Report, now: Instant) -> Step:
     created = state is None
     if state is None:
         state = SessionState(session=_new_session(report, now), instances={})
-    before = state.session
+    before, snapshot = state.session, report.snapshot
     if before.user_id != report.user_id:
         raise Unknown
-    known = state.instances.get(report.instance_id)
-    snapshot = report.snapshot
-    if known is None:
+    old = state.instances.get(report.instance_id)
+    facts = []
+    if old is None:
         _admit(before, snapshot)
-    old = known or Instance(id=report.instance_id, role=snapshot.role, first_seen_at=now)
-    fresh = not snapshot.replay and (snapshot.seq is UNSET or snapshot.seq > old.seq)
-    facts: list[Fact] = []
-
-    instance = _heard(old, snapshot, now, fresh=fresh)
-    instance = _acknowledged(instance, before, snapshot, now, facts)
-    instance = _ended(instance, before, snapshot, now, fresh=fresh)
-    activities = _activities(instance, snapshot, now)
-    if activities:
-        facts += activities
-        instance = structs.replace(instance, activity_n=activities[-1].data["n"])
-    counted = instance.counters != old.counters
-
-    instances = {**state.instances, instance.id: instance}
-    changes: dict[str, Any] = {"instances": len(instances)}
-    if counted:
-        changes["totals"] = _totals(before.totals, old.counters, instance.counters)
-    if fresh and old.live_at is None and instance.role is Role.MAIN and not before.ended_for_good:
-        changes["instance_id"] = instance.id
-    newest = changes.get("instance_id", before.instance_id) == instance.id
-    applied = fresh and newest
-    if applied or before.bot_name is None:
-        changes |= _introduced(before, snapshot)
-    if applied:
-        changes |= _live_fields(before, snapshot, now, counted=counted, facts=facts)
-    if fresh:
-        changes["last_heartbeat_at"] = now
-    if newest:
-        changes |= {"stop_delivered_at": instance.stop_delivered_at, "stop_seen_at": instance.stop_seen_at}
-    changes["lease_expires_at"] = _lease(before, instance, instances, now)
-    session = structs.replace(before, **changes)
-    session = _moved(session, instance, old, instances, now, fresh=fresh, facts=facts)
-    if known is None:
-        started = Fact(kind=FactKind.STARTED if created else FactKind.ATTACHED, at=now, instance_id=instance.id)
-        facts.insert(0, started)
+        old = Instance(id=report.instance_id, role=snapshot.role, first_seen_at=now)
+        facts = [Fact(kind=FactKind.STARTED if created else FactKind.ATTACHED, at=now, instance_id=old.id)]
+    fresh = is_fresh(old, snapshot)
+    instance, noted = listened(old, before, snapshot, now, fresh=fresh)
+    said = _Said(snapshot=snapshot, old=old, instance=instance, fresh=fresh, now=now)
+    after, told = _followed(state, said)
+    session, turned = _turned(after, said)
     return Step(
-        state=SessionState(session=session, instances=instances),
-        facts=facts,
+        state=structs.replace(after, session=session),
+        facts=facts + noted + told + turned,
         jobs=[_job(job, now) for job in snapshot.jobs],
-        applied=applied,
+        applied=fresh and session.instance_id == instance.id,
         created=created,
     )
 
 
 def _new_session(report: Report, now: Instant) -> BotSession:
-    uptime = report.snapshot.uptime_ms
-    age = 0 if isinstance(uptime, UnsetType) else min(uptime, MAX_UPTIME_MS)
+    snapshot = report.snapshot
+    age = 0 if isinstance(snapshot.uptime_ms, UnsetType) else min(snapshot.uptime_ms, MAX_UPTIME_MS)
+    if snapshot.replay and snapshot.result:  # a spool says how long its process ran, and how long ago that was
+        age += snapshot.result.ended_age_ms
     return BotSession(id=report.session_id, user_id=report.user_id, created_at=now, started_at=Instant(now - age))
 
 
@@ -169,205 +163,130 @@ def _admit(session: BotSession, snapshot: Snapshot) -> None:
         raise TooManyInstances(f"A session holds {MAX_INSTANCES} instances; go on in a new session.")
 
 
-def _heard(instance: Instance, snapshot: Snapshot, now: Instant, *, fresh: bool) -> Instance:
-    changes: dict[str, Any] = {}
-    if snapshot.counters:
-        changes["counters"] = _maximum(instance.counters, snapshot.counters)
-    if fresh:
-        changes["last_heartbeat_at"] = now
-        if isinstance(snapshot.seq, int):
-            changes["seq"] = snapshot.seq
-        if instance.live_at is None:
-            changes["live_at"] = now
-        if not snapshot.result:
-            lease = now + lease_ms(_heartbeat_s(snapshot))
-            changes["lease_expires_at"] = max(instance.lease_expires_at or 0, lease)
-    return structs.replace(instance, **changes)
+def _followed(state: SessionState, said: _Said) -> tuple[SessionState, list[Fact]]:
+    """The session and its instances after a snapshot, all but the status."""
+    before, instance = state.session, said.instance
+    instances = {**state.instances, instance.id: instance}
+    main = instance.id if said.takes_over(before) else before.instance_id
+    changes: dict[str, Any] = {"instances": len(instances), "instance_id": main}
+    facts: list[Fact] = []
+    if instance.counters != said.old.counters:
+        changes["totals"] = _totals(before, said, instances)
+    if said.fresh:
+        changes["last_heartbeat_at"] = instance.last_heartbeat_at
+    if main == instance.id:
+        changes |= {"stop_delivered_at": instance.stop_delivered_at, "stop_seen_at": instance.stop_seen_at}
+    applied = said.fresh and main == instance.id
+    changes |= _introduced(before, said.snapshot, applied=applied)
+    if applied:
+        fields, facts = _live_fields(before, said)
+        changes |= fields
+    after = SessionState(session=structs.replace(before, **changes), instances=instances)
+    lease = _lease(after, said)
+    return structs.replace(after, session=structs.replace(after.session, lease_expires_at=lease)), facts
 
 
-def _heartbeat_s(snapshot: Snapshot) -> int:
-    return DEFAULT_HEARTBEAT_S if isinstance(snapshot.heartbeat_s, UnsetType) else snapshot.heartbeat_s
-
-
-def _maximum(known: dict[str, Micros], said: dict[str, Any]) -> dict[str, Micros]:
-    merged = dict(known)
-    for name, value in said.items():
-        merged[name] = max(merged.get(name, Micros(0)), micros(value))
-    return merged
-
-
-def _totals(totals: dict[str, Micros], old: dict[str, Micros], new: dict[str, Micros]) -> dict[str, Micros]:
-    summed = dict(totals)
-    for name, value in new.items():
-        summed[name] = Micros(summed.get(name, 0) + value - old.get(name, 0))
-    if len(summed) > MAX_COUNTERS:
+def _totals(session: BotSession, said: _Said, instances: dict[str, Instance]) -> dict[str, Micros]:
+    """The running totals, changed by what this instance counted."""
+    old, new = said.old.counters, said.instance.counters
+    if len(new) > len(old) and len({name for each in instances.values() for name in each.counters}) > MAX_COUNTERS:
         expected = f"expected at most {MAX_COUNTERS} names in a session"
         raise Invalid(f"counters: {expected}", errors=(("/counters", expected),))
+    summed = dict(session.totals)
+    for name, value in new.items():
+        summed[name] = Micros(summed.get(name, 0) + value - old.get(name, 0))
     return summed
 
 
-def _acknowledged(
-    instance: Instance, session: BotSession, snapshot: Snapshot, now: Instant, facts: list[Fact]
-) -> Instance:
-    """Note how far the stop has come in this instance; the earliest time wins."""
-    if session.stop_requested_at is None or not snapshot.commands:
-        return instance
-    for receipt in snapshot.commands:
-        if receipt.id != stop_command_id(session):
-            continue
-        if instance.stop_delivered_at is None and (receipt.received or receipt.seen_by_bot):
-            instance = structs.replace(instance, stop_delivered_at=now)
-            facts.append(Fact(kind=FactKind.STOP_DELIVERED, at=now, instance_id=instance.id))
-        if instance.stop_seen_at is None and receipt.seen_by_bot:
-            instance = structs.replace(instance, stop_seen_at=now)
-            facts.append(Fact(kind=FactKind.STOP_SEEN, at=now, instance_id=instance.id))
-    return instance
-
-
-def _ended(instance: Instance, session: BotSession, snapshot: Snapshot, now: Instant, *, fresh: bool) -> Instance:
-    """Take the instance's result, or take an inferred one back when the instance lives."""
-    said, has = snapshot.result, instance.result
-    if not said:
-        return structs.replace(instance, result=None) if fresh and has is not None and has.inferred else instance
-    if has is not None and (not has.inferred or said.inferred):
-        return instance
-    heard = session.last_heartbeat_at if session.last_heartbeat_at is not None else session.started_at
-    error = said.error
-    result = Result(
-        outcome=said.outcome,
-        inferred=said.inferred,
-        error_type=error.type if error else None,
-        error_message=error.message if error else None,
-        ended_at=Instant(min(now, max(now - said.ended_age_ms, heard))),
-    )
-    return structs.replace(instance, result=result)
-
-
-def _activities(instance: Instance, snapshot: Snapshot, now: Instant) -> list[Fact]:
-    """The numbered activities that the timeline does not have yet, oldest first."""
-    said: list[tuple[int, str, int, dict[str, Any] | None]] = [
-        (recent.n, recent.name, recent.age_ms, None) for recent in snapshot.recent
-    ]
-    current = snapshot.activity
-    if isinstance(current, Activity) and isinstance(current.n, int):
-        said.append((current.n, current.name, current.age_ms, current.details or None))
-    newest: dict[int, Fact] = {}
-    for n, name, age, details in said:
-        if n > instance.activity_n:
-            data = {"n": n, "name": name} | ({"details": details} if details else {})
-            newest[n] = Fact(kind=FactKind.ACTIVITY, at=Instant(now - age), instance_id=instance.id, data=data)
-    return [newest[n] for n in sorted(newest)]
-
-
-def _introduced(session: BotSession, snapshot: Snapshot) -> dict[str, Any]:
+def _introduced(session: BotSession, snapshot: Snapshot, *, applied: bool) -> dict[str, Any]:
+    """What the bot calls itself: the newest main instance's word, anybody's where there is none yet."""
     if isinstance(snapshot.bot, UnsetType):
         return {}
     said = (("bot_name", snapshot.bot.name), ("bot_version", snapshot.bot.version), ("platform", snapshot.bot.platform))
-    return {field: value for field, value in said if value is not UNSET and value != getattr(session, field)}
+    return {field: word for field, word in said if word is not UNSET and (applied or getattr(session, field) is None)}
 
 
-def _live_fields(
-    session: BotSession, snapshot: Snapshot, now: Instant, *, counted: bool, facts: list[Fact]
-) -> dict[str, Any]:
-    changes: dict[str, Any] = {"heartbeat_s": _heartbeat_s(snapshot)}
-    activity = snapshot.activity
-    moved = counted
-    if isinstance(activity, str):
-        activity = Activity(name=activity)
-    if isinstance(activity, Activity):
-        details = None if isinstance(activity.details, UnsetType) else activity.details
-        other = activity.name != session.activity or details != session.activity_details
-        moved = moved or other
-        if other or isinstance(activity.n, int):
-            changes["activity_at"] = now - activity.age_ms
-        changes |= {"activity": activity.name, "activity_details": details}
-        if other and activity.n is UNSET:  # a line of curl numbers nothing: its timeline is what changed
-            facts.append(Fact(kind=FactKind.ACTIVITY, at=now, data={"name": activity.name}))
+def _live_fields(session: BotSession, said: _Said) -> tuple[dict[str, Any], list[Fact]]:
+    """What only the newest main instance's newest snapshot may say."""
+    snapshot, now = said.snapshot, said.now
+    changes, facts = _activity(session, snapshot, now)
+    counted = said.instance.counters != said.old.counters
+    if isinstance(snapshot.progress_age_ms, int):
+        changes["progress_at"] = now - snapshot.progress_age_ms
+    elif counted or session.progress_at is None or _is_other(session, changes):
+        changes["progress_at"] = now
+    if not isinstance(snapshot.progress, UnsetType):
+        progress = snapshot.progress
+        changes["progress_done"] = progress.done if progress else None
+        changes["progress_total"] = progress.total if progress else None
     waiting = snapshot.waiting or None
     changes["waiting_until"] = now + int(waiting.seconds_left * 1000) if waiting else None
     changes["waiting_reason"] = waiting.reason if waiting else None
-    if not isinstance(snapshot.progress, UnsetType):
-        progress = snapshot.progress
-        changes |= {
-            "progress_done": progress.done if progress else None,
-            "progress_total": progress.total if progress else None,
-        }
-    if isinstance(snapshot.progress_age_ms, int):
-        changes["progress_at"] = now - snapshot.progress_age_ms
-    elif moved or session.progress_at is None:
-        changes["progress_at"] = now
+    changes["heartbeat_s"] = heartbeat_s(snapshot)
     if snapshot.gap_ms:
         facts.append(Fact(kind=FactKind.SLEPT, at=now, data={"gap_ms": snapshot.gap_ms}))
-    return changes
+    return changes, facts
 
 
-def _lease(session: BotSession, instance: Instance, instances: dict[str, Instance], now: Instant) -> Instant | None:
-    """The session's lease: it runs while that of an instance without a result does."""
-    if instance.result is None:
-        leases = [lease for lease in (session.lease_expires_at, instance.lease_expires_at) if lease is not None]
+def _activity(session: BotSession, snapshot: Snapshot, now: Instant) -> tuple[dict[str, Any], list[Fact]]:
+    activity = snapshot.activity
+    if isinstance(activity, UnsetType):
+        return {}, []
+    if isinstance(activity, str):
+        activity = Activity(name=activity)
+    details = plain(activity.details) if isinstance(activity.details, dict) else None
+    changes: dict[str, Any] = {"activity": activity.name, "activity_details": details}
+    other = _is_other(session, changes)
+    if other or isinstance(activity.n, int):
+        changes["activity_at"] = now - activity.age_ms
+    if not other or isinstance(activity.n, int):
+        return changes, []
+    # A line of curl numbers nothing: its timeline is what changed.
+    data = {"name": activity.name} | ({"details": details} if details else {})
+    return changes, [Fact(kind=FactKind.ACTIVITY, at=Instant(now - activity.age_ms), data=data)]
+
+
+def _is_other(session: BotSession, changes: dict[str, Any]) -> bool:
+    """Whether the activity is another one than the session's."""
+    said = (changes.get("activity", session.activity), changes.get("activity_details", session.activity_details))
+    return said != (session.activity, session.activity_details)
+
+
+def _lease(after: SessionState, said: _Said) -> Instant:
+    """Until when the session may be silent: never less than before, unless only the living hold back its end."""
+    if _pending(after) is None:
+        leases = [after.session.lease_expires_at, said.instance.lease_expires_at]
     else:
-        others = (other for other in instances.values() if other.result is None)
-        leases = [other.lease_expires_at for other in others if other.lease_expires_at is not None]
-    return max(leases, default=now)
+        leases = [each.lease_expires_at for each in after.instances.values() if each.result is None]
+    return max((lease for lease in leases if lease is not None), default=said.now)
 
 
-def _moved(
-    session: BotSession,
-    instance: Instance,
-    old: Instance,
-    instances: dict[str, Instance],
-    now: Instant,
-    *,
-    fresh: bool,
-    facts: list[Fact],
-) -> BotSession:
-    """Move the session along the table, where this snapshot is a trigger."""
-    result = instance.result
-    if result is not None and result is not old.result:
-        if not result.inferred:
-            speaks = instance.role is Role.MAIN and session.instance_id in (instance.id, None)
-            return _to(session, Trigger.EXPLICIT, now, facts, result) if speaks else session
-        if any(other.alive(now) for other in instances.values()):
-            return session  # the reaper applies it when the last one stops being alive
-        return _to(session, Trigger.INFERRED, now, facts, result)
-    return _to(session, Trigger.LIVE, now, facts) if fresh and result is None else session
+def _turned(after: SessionState, said: _Said) -> tuple[BotSession, list[Fact]]:
+    """Where the table moves the session, if this snapshot is a trigger."""
+    session, result = after.session, said.instance.result
+    if result is None:
+        return moved(session, Trigger.LIVE, said.now) if said.fresh else (session, [])
+    speaks = said.instance.role is Role.MAIN and session.instance_id in (said.instance.id, None)
+    if result is said.old.result or not speaks:
+        return session, []
+    if not result.inferred:
+        return moved(session, Trigger.EXPLICIT, said.now, result)
+    if any(each.alive(said.now) for each in after.instances.values()):
+        return session, []  # the reaper applies it when the last one stops being alive
+    return _concluded(session, said.now, result)
 
 
-def _to(
-    session: BotSession, trigger: Trigger, now: Instant, facts: list[Fact], result: Result | None = None
-) -> BotSession:
-    """The session in the phase that the table says, with the fields and the fact that belong to it."""
-    phase = next_phase(session, trigger)
-    if phase is phase_of(session):
-        return session
-    if phase is Phase.RUNNING:
-        facts.append(Fact(kind=FactKind.RECOVERED, at=now))
-        return structs.replace(
-            session,
-            status=Status.RUNNING,
-            outcome=None,
-            inferred=False,
-            error_type=None,
-            error_message=None,
-            ended_at=None,
-        )
-    if phase is Phase.LOST or result is None:
-        facts.append(Fact(kind=FactKind.LOST, at=now))
-        return structs.replace(session, status=Status.LOST)
-    data = {"outcome": result.outcome.value, "inferred": result.inferred}
-    facts.append(Fact(kind=FactKind.ENDED, at=result.ended_at, data=data))
-    return structs.replace(
-        session,
-        status=STATUS_OF[result.outcome],
-        outcome=result.outcome,
-        inferred=result.inferred,
-        error_type=result.error_type,
-        error_message=result.error_message,
-        ended_at=result.ended_at,
-    )
+def _concluded(session: BotSession, now: Instant, result: Result | None = None) -> tuple[BotSession, list[Fact]]:
+    """Over without the bot's word, and not before it was last heard; by default: interrupted."""
+    heard = session.last_heartbeat_at if session.last_heartbeat_at is not None else session.created_at
+    if result is None:
+        result = Result(outcome=Outcome.INTERRUPTED, inferred=True, ended_at=heard)
+    elif session.last_heartbeat_at is not None:
+        result = structs.replace(result, ended_at=max(result.ended_at, heard))
+    return moved(session, Trigger.INFERRED, now, result)
 
 
-def _job(job: Any, now: Instant) -> JobOutcome:
+def _job(job: JobReport, now: Instant) -> JobOutcome:
     return JobOutcome(
         at=Instant(now - job.age_ms),
         key=job.key,
@@ -396,45 +315,47 @@ def _close(state: SessionState, now: Instant) -> Step:
     phase = phase_of(state.session)
     if phase is Phase.RUNNING:
         raise Live("Only a lost session can be closed; this one is still heard. Press Stop instead.")
-    if phase is Phase.ENDED:
-        raise Ended("The bot has already ended.")
-    return _concluded(state, Result(outcome=Outcome.INTERRUPTED, inferred=True, ended_at=_last_heard(state)), now)
+    if phase is not Phase.LOST:
+        raise Ended("Only a lost session can be closed; this one has ended.")
+    return _step(state, *_concluded(state.session, now))
 
 
 def _expire(state: SessionState, expiry: Expiry, now: Instant) -> Step:
     """Lost when the lease ran out while we could hear, closed when lost for a day."""
     session = state.session
     lease = session.lease_expires_at if session.lease_expires_at is not None else session.created_at
-    patience = lease - (session.last_heartbeat_at if session.last_heartbeat_at is not None else session.created_at)
-    if session.ended or max(lease, expiry.hearing_since + patience) > now:
+    granted = max(lease, Instant(expiry.hearing_since + _patience(state)))
+    if session.ended or granted > now:
         return Step(state=state, changed=False)
     pending = _pending(state)
     if pending is not None:
-        return _concluded(state, pending, now)
-    if session.status is Status.LOST:
-        if now - lease < CLOSED_AFTER_LOST_MS:
-            return Step(state=state, changed=False)
-        return _concluded(state, Result(outcome=Outcome.INTERRUPTED, inferred=True, ended_at=_last_heard(state)), now)
-    facts: list[Fact] = []
-    session = _to(session, Trigger.EXPIRE, now, facts)
+        return _step(state, *_concluded(session, now, pending))
+    if session.status is not Status.LOST:
+        # With what it was granted: a day of being lost does not begin before we could hear.
+        session = structs.replace(session, lease_expires_at=granted)
+        return _step(state, *moved(session, Trigger.EXPIRE, now))
+    if now - lease < CLOSED_AFTER_LOST_MS:
+        return Step(state=state, changed=False)
+    return _step(state, *_concluded(session, now))
+
+
+def _step(state: SessionState, session: BotSession, facts: list[Fact]) -> Step:
     return Step(state=structs.replace(state, session=session), facts=facts)
 
 
+def _patience(state: SessionState) -> int:
+    """The longest full lease, in ms, among those whose silence is judged."""
+    leases = (
+        each.lease_expires_at - each.last_heartbeat_at
+        for each in state.instances.values()
+        if each.result is None and each.lease_expires_at is not None and each.last_heartbeat_at is not None
+    )
+    return max(leases, default=0)
+
+
 def _pending(state: SessionState) -> Result | None:
-    """The inferred result that waited for the last instance to stop being alive: the newest main one's first."""
+    """The inferred result that waits for the last instance to stop being alive; where no main one was heard: the latest."""
     main = state.newest_main
-    results = [i.result for i in state.instances.values() if i.result is not None and i.result.inferred]
-    if main is not None:
-        return main.result if main.result is not None and main.result.inferred else None
+    mains = [each for each in state.instances.values() if each.role is Role.MAIN] if main is None else [main]
+    results = [each.result for each in mains if each.result is not None and each.result.inferred]
     return max(results, key=lambda result: result.ended_at, default=None)
-
-
-def _last_heard(state: SessionState) -> Instant:
-    heard = state.session.last_heartbeat_at
-    return heard if heard is not None else state.session.created_at
-
-
-def _concluded(state: SessionState, result: Result, now: Instant) -> Step:
-    facts: list[Fact] = []
-    session = _to(state.session, Trigger.INFERRED, now, facts, result)
-    return Step(state=structs.replace(state, session=session), facts=facts, changed=session is not state.session)

@@ -81,7 +81,7 @@ class Instance(Struct, frozen=True, kw_only=True):
     id: str
     role: Role
     first_seen_at: Instant
-    seq: int = 0  # of the newest live snapshot taken
+    seq: int = 0  # of its newest snapshot known, live or from the spool
     counters: dict[str, Micros] = {}
     activity_n: int = 0  # the newest activity in the timeline
     live_at: Instant | None = None  # the first live snapshot; None while only a spool has spoken for it
