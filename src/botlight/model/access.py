@@ -41,7 +41,7 @@ PERMITS: Final[dict[Scope, frozenset[Action]]] = {
     Scope.VIEW: _VIEW,
     Scope.OPERATE: _VIEW | {Action.STOP},
     Scope.EMBED: frozenset({Action.STATUS, Action.EVENTS}),
-    Scope.PERSON: _VIEW | {Action.STOP, Action.MANAGE},
+    Scope.PERSON: _VIEW | {Action.REPORT, Action.STOP, Action.MANAGE},
 }
 
 
@@ -51,6 +51,8 @@ class Principal(Struct, frozen=True, kw_only=True):
     user_id: str
     scope: Scope
     credential_id: str
+    user_name: str = ""
+    operator: bool = False  # runs the service; sees which bots were refused
     expires_at: Instant | None = None
     bot: str | None = None  # an embed token shows this bot's sessions only,
     session_id: str | None = None  # or this one session,

@@ -11,6 +11,8 @@ Refusal
 │   ├── Live       the session is still going on
 │   └── TooManyInstances
 ├── Deleted        the session was removed; a late report does not bring it back
+├── WrongMethod    this path answers to other methods
+├── Broken         our own mistake
 ├── TooLarge       the body is over its bound
 ├── WrongMediaType
 ├── WrongHost      the Host header is not one of ours
@@ -157,3 +159,20 @@ class Overloaded(Unavailable):
     """More is waiting than can be taken in time; nothing was acknowledged."""
 
     code = "overloaded"
+
+
+class WrongMethod(Refusal):
+    """This path does not answer to that method."""
+
+    code = "method"
+
+    def __init__(self, detail: str, allowed: tuple[str, ...] = ()) -> None:
+        """`allowed` holds the methods that it answers to."""
+        super().__init__(detail)
+        self.allowed = allowed
+
+
+class Broken(Refusal):
+    """The service made a mistake; its log says which."""
+
+    code = "internal"

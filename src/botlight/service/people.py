@@ -132,7 +132,7 @@ class People:
     async def _verify(self, password_hash: str | None, password: str) -> bool:
         """Take as long for nobody as for somebody, so that the time does not tell who has an account."""
         if password_hash is None and not self._nobody:
-            self._nobody = await self._hash("nobody has this password")
+            self._nobody = await self._hash(new_secret())
         async with self._turn:
             return await asyncio.to_thread(self._matches, password_hash or self._nobody, password[:MAX_PASSWORD])
 

@@ -135,15 +135,19 @@ class Tokens:
 
 def _principal(credential: Credential) -> Principal:
     token = credential.token
+    user = credential.user
     if token is None:
         return Principal(
-            user_id=credential.user.id,
+            user_id=user.id,
+            user_name=user.name,
+            operator=user.operator,
             scope=Scope.PERSON,
             credential_id=credential.id,
             expires_at=credential.expires_at,
         )
     return Principal(
-        user_id=token.user_id,
+        user_id=user.id,
+        user_name=user.name,
         scope=token.scope,
         credential_id=token.id,
         expires_at=token.expires_at,

@@ -1,0 +1,135 @@
+"""One HTTP request and its answer, whatever serves it: what every route owes stands here once.
+
+Body limit and deadline, the marker, request id, the peer's address behind a trusted proxy, and how bytes go out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from botlight.edge.codec import encode
+from botlight.model.errors import Invalid, TooLarge, WrongMediaType
+
+__all__ = ["MAX_BODY", "Exchange", "Headers", "Receive", "Scope", "Send"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Coroutine[Any, Any, None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+MAX_BODY: Final = 16 * 1024
+BODY_S: Final = 10.0
+JSON: Final = (b"content-type", b"application/json")
+NO_STORE: Final = (b"cache-control", b"no-store")
+
+
+class Exchange:
+    """A request on its way through the doors."""
+
+    __slots__ = ("_headers", "address", "common", "https", "path", "receive", "request_id", "scope", "send", "started")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.path: str = scope["path"]
+        self.address: str = scope["client"][0] if scope.get("client") else ""
+        self.https = scope.get("scheme") == "https"
+        self.request_id = secrets.token_hex(8)
+        self.common: list[tuple[bytes, bytes]] = [(b"x-request-id", self.request_id.encode())]
+        self.started = 0  # the status that was answered; 0: none yet
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+
+    @property
+    def method(self) -> str:
+        """The method, upper case."""
+        return self.scope["method"]  # type: ignore[no-any-return]
+
+    def header(self, name: bytes) -> str | None:
+        """A request header by its lower-case name."""
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def cookie(self, name: str) -> str | None:
+        """A cookie's value."""
+        text = self.header(b"cookie")
+        if not text:
+            return None
+        try:
+            morsel = SimpleCookie(text).get(name)
+        except CookieError:
+            return None
+        return morsel.value if morsel else None
+
+    def query(self) -> dict[str, str]:
+        """The query's parameters; of one named twice, the last.
+
+        Raises:
+            Invalid: too many, or not UTF-8.
+        """
+        try:
+            text = self.scope.get("query_string", b"").decode("ascii")
+            return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=32, errors="strict"))
+        except (ValueError, UnicodeDecodeError):
+            raise Invalid("The query cannot be read.", malformed=True) from None
+
+    async def body(self) -> bytes:
+        """The whole JSON body.
+
+        Raises:
+            WrongMediaType: it says that it is not JSON.
+            TooLarge: over 16 KB.
+            Invalid: it did not come within 10 s.
+        """
+        kind = (self.header(b"content-type") or "").partition(";")[0].strip().lower()
+        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+            raise WrongMediaType(f"The body has to be application/json, not {kind[:64] or 'without a Content-Type'}.")
+        length = self.header(b"content-length")
+        if length is not None and length.isascii() and length.isdigit() and int(length) > MAX_BODY:
+            raise TooLarge(f"The body may have {MAX_BODY} bytes.")
+        message = await self.receive()
+        if not message.get("more_body"):
+            return self._checked(message.get("body", b""))
+        return await self._rest(message)
+
+    async def _rest(self, message: Message) -> bytes:
+        parts = [message.get("body", b"")]
+        size = len(parts[0])
+        try:
+            async with asyncio.timeout(BODY_S):
+                while message.get("more_body"):
+                    message = await self.receive()
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > MAX_BODY:
+                        raise TooLarge(f"The body may have {MAX_BODY} bytes.")
+        except TimeoutError:
+            raise Invalid(f"The body did not come within {BODY_S:.0f} s.", malformed=True) from None
+        return self._checked(b"".join(parts))
+
+    @staticmethod
+    def _checked(body: bytes) -> bytes:
+        if len(body) > MAX_BODY:
+            raise TooLarge(f"The body may have {MAX_BODY} bytes.")
+        return body
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """Send status and headers, the common ones among them."""
+        self.started = status
+        await self.send({"type": "http.response.start", "status": status, "headers": [*headers, *self.common]})
+
+    async def answer(self, status: int, body: bytes = b"", headers: Headers = (JSON, NO_STORE)) -> None:
+        """Send a whole answer."""
+        length = [] if status in (204, 304) else [(b"content-length", str(len(body)).encode())]
+        await self.begin(status, [*headers, *length])
+        await self.send({"type": "http.response.body", "body": body if self.method != "HEAD" else b""})
+
+    async def json(self, status: int, document: Any, headers: Headers = ()) -> None:
+        """Send a document as JSON."""
+        await self.answer(status, encode(document), (JSON, NO_STORE, *headers))

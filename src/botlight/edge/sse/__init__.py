@@ -1,0 +1,1 @@
+"""Event streams: frames without I/O, then thin shells that move bytes."""

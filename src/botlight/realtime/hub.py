@@ -1,0 +1,261 @@
+"""Fan-out in one process: committed changes to the readers who may see them. Knows no protocol.
+
+All methods are called on the event loop, so there is nothing to lock: a reader that registers and then reads the
+store misses nothing, since what is committed meanwhile waits in its subscription.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from botlight.model.access import Principal, Scope
+from botlight.model.command import Command, stop_command
+from botlight.model.errors import TooManyStreams
+from botlight.realtime.subscription import Delivery, Subscription
+from botlight.service.ports import Committed, Feed
+
+__all__ = ["BotReader", "Bounds", "Hub", "Reader"]
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 15.0
+CHECK_S: Final = 2.0
+SURE_FOR_S: Final = 5.0
+
+
+class Bounds(Struct, frozen=True, kw_only=True):
+    """How many streams may be open at once."""
+
+    per_person: int = 20
+    per_embed: int = 20
+    bots_per_user: int = 200
+    in_all: int = 2000
+
+
+class Reader(Protocol):
+    """What the hub needs of a stream for people."""
+
+    def deliver(self, delivery: Delivery) -> bool:
+        """Send; answers whether the reader took it all."""
+
+    def tick(self, position: str) -> bool:
+        """Say that the picture is current as of a position."""
+
+    def stale(self, for_s: float) -> bool:
+        """Say that changes may have been missed for so many seconds."""
+
+    def close(self) -> None:
+        """End the stream, for a reader who may not go on."""
+
+    def bye(self) -> None:
+        """Say when to come back, and end the stream."""
+
+
+class BotReader(Protocol):
+    """What the hub needs of a bot's command stream."""
+
+    def command(self, command: Command) -> None:
+        """Send a command, once."""
+
+    def tick(self) -> None:
+        """Show that the stream is open."""
+
+    def close(self) -> None:
+        """End the stream, for a bot that may not go on."""
+
+    def bye(self) -> None:
+        """Say when to come back, and end the stream."""
+
+
+class Hub:
+    """Knows every open stream of this process."""
+
+    def __init__(
+        self, feed: Feed, valid: Callable[[set[str]], Awaitable[frozenset[str]]], bounds: Bounds | None = None
+    ) -> None:
+        self._feed = feed
+        self._valid = valid
+        self._bounds = bounds or Bounds()
+        self._people: dict[str, dict[Reader, Subscription]] = defaultdict(dict)
+        self._bots: dict[str, dict[str, tuple[Principal, BotReader]]] = defaultdict(dict)
+        self._open: Counter[str] = Counter()
+        self._sure_at = time.monotonic()
+        self._stale = False
+        self._closing = False
+        feed.listen(self.publish)
+
+    # -- readers -------------------------------------------------------------------------------------------------
+
+    def subscribe(self, principal: Principal, reader: Reader) -> Subscription:
+        """Register a reader; nothing is sent before `Subscription.release`.
+
+        Raises:
+            TooManyStreams: a bound is reached.
+        """
+        embed = principal.scope is Scope.EMBED
+        key = f"embed {principal.credential_id}" if embed else f"person {principal.user_id}"
+        self._count(key, self._bounds.per_embed if embed else self._bounds.per_person)
+        subscription = Subscription(principal, reader.deliver, reader.close)
+        self._people[principal.user_id][reader] = subscription
+        return subscription
+
+    def unsubscribe(self, reader: Reader, subscription: Subscription) -> None:
+        """Forget a reader."""
+        subscription.end()
+        principal = subscription.principal
+        if self._people[principal.user_id].pop(reader, None) is None:
+            return
+        if not self._people[principal.user_id]:
+            del self._people[principal.user_id]
+        embed = principal.scope is Scope.EMBED
+        self._uncount(f"embed {principal.credential_id}" if embed else f"person {principal.user_id}")
+
+    def attach(self, principal: Principal, session_id: str, instance_id: str, reader: BotReader) -> None:
+        """Register a bot's command stream; the newest of an instance wins.
+
+        Raises:
+            TooManyStreams: a bound is reached.
+        """
+        older = self._bots[session_id].pop(instance_id, None) if session_id in self._bots else None
+        if older is not None:
+            self._uncount(f"bots {older[0].user_id}")
+            older[1].close()
+        self._count(f"bots {principal.user_id}", self._bounds.bots_per_user)
+        self._bots[session_id][instance_id] = principal, reader
+
+    def detach(self, session_id: str, instance_id: str, reader: BotReader) -> None:
+        """Forget a command stream, unless a newer one took its place."""
+        streams = self._bots.get(session_id, {})
+        known = streams.get(instance_id)
+        if known is None or known[1] is not reader:
+            return
+        del streams[instance_id]
+        if not streams:
+            del self._bots[session_id]
+        self._uncount(f"bots {known[0].user_id}")
+
+    def _count(self, key: str, bound: int) -> None:
+        if self._closing or self._open.total() >= self._bounds.in_all:
+            raise TooManyStreams("The service has as many open streams as it can hold.", retry_after_s=10)
+        if self._open[key] >= bound:
+            raise TooManyStreams(f"At most {bound} streams may be open here.", retry_after_s=10)
+        self._open[key] += 1
+
+    def _uncount(self, key: str) -> None:
+        self._open[key] -= 1
+        if self._open[key] <= 0:
+            del self._open[key]
+
+    def streams(self) -> tuple[int, int]:
+        """How many streams are open: (people's, bots')."""
+        bots = sum(n for key, n in self._open.items() if key.startswith("bots "))
+        return self._open.total() - bots, bots
+
+    # -- changes -------------------------------------------------------------------------------------------------
+
+    def publish(self, committed: Committed) -> None:
+        """Hand a committed transaction to those who may see it."""
+        touched: set[Subscription] = set()
+        for change in committed.changes:
+            session = change.session
+            for subscription in tuple(self._people.get(session.user_id, {}).values()):
+                if subscription.principal.sees(session):
+                    subscription.offer(change, committed.position)
+                    touched.add(subscription)
+            if session.stop_requested_at is not None and session.id in self._bots:
+                command = stop_command(session)
+                for _, bot in tuple(self._bots[session.id].values()):
+                    if command is not None:
+                        bot.command(command)
+        for removal in committed.removals:
+            for subscription in tuple(self._people.get(removal.user_id, {}).values()):
+                if _knew(subscription.principal, removal.session_id):
+                    subscription.remove(removal, committed.position)
+                    touched.add(subscription)
+            for _, bot in tuple(self._bots.get(removal.session_id, {}).values()):
+                bot.close()
+        for subscription in touched:
+            subscription.wake()
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def sure(self) -> None:
+        """The feed was verified just now: what is committed is heard."""
+        self._sure_at = time.monotonic()
+
+    async def run(self, verify: Callable[[], Awaitable[None]]) -> None:
+        """Tick every 15 s, verify the feed and the readers' credentials every 2 s; runs as one task.
+
+        `verify` is awaited with a time-out; while it fails, readers are told `stale` in place of `tick`.
+        """
+        next_tick = time.monotonic() + TICK_S
+        while True:
+            await asyncio.gather(self._verify(verify), asyncio.sleep(CHECK_S))
+            await self.check_credentials()
+            for_s = time.monotonic() - self._sure_at
+            turned_stale = for_s > SURE_FOR_S and not self._stale
+            self._stale = for_s > SURE_FOR_S
+            if turned_stale or time.monotonic() >= next_tick:
+                next_tick = time.monotonic() + TICK_S
+                self.tick()
+
+    async def _verify(self, verify: Callable[[], Awaitable[None]]) -> None:
+        try:
+            async with asyncio.timeout(CHECK_S):
+                await verify()
+            self.sure()
+        except Exception as error:  # noqa: BLE001  whatever it is, the picture may be stale
+            log.warning("the feed could not be verified", extra={"reason": type(error).__name__})
+
+    def tick(self) -> None:
+        """Tell every stream that it is current, or since when it may not be."""
+        position = self._feed.position()
+        for streams in tuple(self._people.values()):
+            for reader, subscription in tuple(streams.items()):
+                if subscription.stuck:
+                    reader.close()
+                elif subscription.flush():
+                    took = reader.stale(time.monotonic() - self._sure_at) if self._stale else reader.tick(position)
+                    if not took:
+                        subscription.blocked()
+        for bots in tuple(self._bots.values()):
+            for _, bot in tuple(bots.values()):
+                bot.tick()
+
+    async def check_credentials(self) -> None:
+        """Close the streams of those whose token or sign-in ended."""
+        people = [(s.principal, s.close) for streams in self._people.values() for s in streams.values()]
+        bots = [(principal, bot.close) for streams in self._bots.values() for principal, bot in streams.values()]
+        asked = {principal.credential_id for principal, _ in people + bots}
+        if not asked:
+            return
+        try:
+            valid = await self._valid(asked)
+        except Exception as error:  # noqa: BLE001  a store that is away revokes nobody
+            log.warning("open streams could not be checked", extra={"reason": type(error).__name__})
+            return
+        for principal, close in people + bots:
+            if principal.credential_id not in valid:
+                close()
+
+    def bye(self) -> None:
+        """Before a planned end: tell every stream when to come back, and take no new ones."""
+        self._closing = True
+        for streams in tuple(self._people.values()):
+            for reader in tuple(streams):
+                reader.bye()
+        for bots in tuple(self._bots.values()):
+            for _, bot in tuple(bots.values()):
+                bot.bye()
+
+
+def _knew(principal: Principal, session_id: str) -> bool:
+    """Whether a removal may be told: an embed token learns ids of its own session only."""
+    return principal.scope is not Scope.EMBED or principal.session_id == session_id
