@@ -1,4 +1,5 @@
 -- Sessions, their instances, timeline and proof list. Instants are milliseconds since 1970, counters millionths.
+pragma application_id = 0x426F744C; -- "BotL": a file without it is another program's
 create table bot_sessions (
   id                text primary key not null,
   user_id           text not null references users (id),
@@ -38,12 +39,15 @@ create table bot_sessions (
   -- internal: the newest main instance, whole; all others live in bot_instances
   instance_id       text,
   instance          text,
+  -- the revision of the last start, end, recovery or change of name: seldom set, so its index costs a heartbeat nothing
+  moved_revision    integer not null,
   -- the order of every list: running, lost, ended; newest first in each
   list_group        integer generated always as (case status when 'running' then 0 when 'lost' then 1 else 2 end) virtual,
   list_at           integer generated always as (coalesce(ended_at, started_at)) virtual
 ) strict;
 create index bot_sessions_list on bot_sessions (user_id, list_group, list_at desc, id);
 create index bot_sessions_open on bot_sessions (id) where status in ('running', 'lost');
+create index bot_sessions_moved on bot_sessions (user_id, moved_revision);
 create index bot_sessions_ended on bot_sessions (ended_at) where ended_at is not null;
 
 create table bot_instances (
@@ -87,6 +91,7 @@ create table boots (boot text primary key not null, first_revision integer not n
 create table gone (
   session_id text primary key not null,
   user_id    text not null,
+  bot_name   text,
   revision   integer not null,
   at         integer not null
 ) strict;
@@ -98,8 +103,8 @@ insert into floor values (1, 0);
 
 create trigger bot_sessions_gone after delete on bot_sessions begin
   update counter set revision = revision + 1;
-  insert or replace into gone (session_id, user_id, revision, at)
-  select old.id, old.user_id, revision, cast(unixepoch('subsec') * 1000 as integer) from counter;
+  insert or replace into gone (session_id, user_id, bot_name, revision, at)
+  select old.id, old.user_id, old.bot_name, revision, cast(unixepoch('subsec') * 1000 as integer) from counter;
 end;
 
 -- When the service last looked for leases that ran out: silence counts only while it could hear.

@@ -1,0 +1,170 @@
+"""The transaction that saves a batch. Everything here runs in the writing thread."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+import apsw
+from msgspec import Struct, structs
+
+from botlight.model.event import Change, Fact, Removal
+from botlight.model.session import SessionState
+from botlight.service.ports import Committed, Write
+from botlight.store.sqlite.connection import read_transaction, transaction
+from botlight.store.sqlite.loading import json_list
+from botlight.store.sqlite.positions import position
+from botlight.store.sqlite.rows import fact_values, job_values, live_values, text
+from botlight.store.sqlite.sql import SQL, rows, value
+
+__all__ = ["FACTS_KEPT", "JOBS_KEPT", "Saved", "Saver"]
+
+FACTS_KEPT: Final = 1000
+JOBS_KEPT: Final = 10_000
+
+
+class Saved(Struct, frozen=True, kw_only=True):
+    """What a transaction did."""
+
+    committed: Committed
+    states: Sequence[SessionState] = ()
+    foreign: bool = False  # another process wrote to the file since the transaction before
+
+
+class Saver:
+    """Writes batches and deletions, numbers the changes, and notices what other processes did meanwhile."""
+
+    def __init__(self, connection: apsw.Connection, boot: str) -> None:
+        self._boot = boot
+        self._known = _counter(connection)
+        self._version = connection.pragma("data_version")
+
+    @property
+    def position(self) -> str:
+        """The position of a reader that has seen everything committed so far."""
+        return position(self._boot, self._known)
+
+    def save(self, connection: apsw.Connection, writes: Iterable[Write]) -> Saved:
+        """Save each write whose session is as it was loaded; one durable transaction."""
+        with transaction(connection):
+            foreign, removals, current = self._news(connection)
+            numbered: dict[str, tuple[int, Write]] = {}
+            for write in writes:
+                numbered.setdefault(write.after.session.id, (current + len(numbered) + 1, write))
+            won = _compare_and_set(connection, numbered.values())
+            taken = [(revision, write) for id_, (revision, write) in numbered.items() if id_ in won]
+            _save_instances(connection, [write for _, write in taken])
+            facts = _add_facts(connection, [write for _, write in taken])
+            _add_jobs(connection, [write for _, write in taken])
+            last = taken[-1][0] if taken else current
+            rows(connection, "count", (last,))
+        self._known = last
+        states = [_numbered(revision, write.after) for revision, write in taken]
+        changes = [Change(session=state.session, facts=facts.get(state.session.id, ())) for state in states]
+        committed = Committed(position=position(self._boot, last), changes=changes, removals=removals)
+        return Saved(committed=committed, states=states, foreign=foreign)
+
+    def delete(self, connection: apsw.Connection, session_ids: Collection[str]) -> Saved:
+        """Delete the ended ones; one durable transaction."""
+        with transaction(connection):
+            foreign, removals, _ = self._news(connection)
+            deleted = rows(connection, "delete_ended", (json_list(session_ids),))
+            last = _counter(connection)
+        self._known = last
+        removals += [Removal(session_id=session_id, user_id=user_id) for session_id, user_id in deleted]
+        return Saved(committed=Committed(position=position(self._boot, last), removals=removals), foreign=foreign)
+
+    def look(self, connection: apsw.Connection) -> Saved:
+        """Read in this thread what others deleted since the last transaction."""
+        with read_transaction(connection):
+            foreign, removals, current = self._news(connection)
+        self._known = current
+        return Saved(committed=Committed(position=position(self._boot, current), removals=removals), foreign=foreign)
+
+    def _news(self, connection: apsw.Connection) -> tuple[bool, list[Removal], int]:
+        version, self._version = self._version, connection.pragma("data_version")
+        current = _counter(connection)
+        if current <= self._known:
+            return version != self._version, [], current
+        gone = rows(connection, "gone_between", (self._known, current))
+        return True, [Removal(session_id=session_id, user_id=user_id) for session_id, user_id in gone], current
+
+
+def _numbered(revision: int, state: SessionState) -> SessionState:
+    return structs.replace(state, session=structs.replace(state.session, revision=revision))
+
+
+def _counter(connection: apsw.Connection) -> int:
+    return int(value(connection, "counter"))
+
+
+def _compare_and_set(connection: apsw.Connection, numbered: Iterable[tuple[int, Write]]) -> set[str]:
+    """Write the sessions that are as they were loaded; answers their ids."""
+    rows: dict[str, list[tuple[Any, ...]]] = {"touch": [], "move": [], "create": []}
+    for revision, write in numbered:
+        after, before = write.after.session, write.before
+        live = live_values(write.after, revision)
+        moved = (after.bot_name, after.status.value, after.started_at, after.ended_at)
+        if before is None:
+            rows["create"].append((*live, after.id, after.user_id, after.created_at, *moved))
+        elif moved == _moving(before):
+            rows["touch"].append((*live, after.id, before.session.revision))
+        else:
+            rows["move"].append((*live, after.id, before.session.revision, *moved))
+    return {row[0] for name, values in rows.items() if values for row in connection.executemany(SQL[name], values)}
+
+
+def _moving(state: SessionState) -> tuple[Any, ...]:
+    """What stands in an index, and is written only when it changes."""
+    session = state.session
+    return (session.bot_name, session.status.value, session.started_at, session.ended_at)
+
+
+def _save_instances(connection: apsw.Connection, writes: Iterable[Write]) -> None:
+    """Write the instances that changed, but for the newest main one, which stands in the session's own row."""
+    kept: list[tuple[str, str, str]] = []
+    lifted: list[tuple[str, str]] = []
+    for write in writes:
+        session, before = write.after.session, write.before
+        known = before.instances if before else {}
+        formerly = before.session.instance_id if before else None
+        main = session.instance_id
+        if main is not None and main != formerly and main in known:
+            lifted.append((session.id, main))
+        kept += [
+            (session.id, id_, text(instance))
+            for id_, instance in write.after.instances.items()
+            if id_ != main and (id_ == formerly or instance is not known.get(id_))
+        ]
+    if lifted:
+        connection.executemany(SQL["lift_instance"], lifted)
+    if kept:
+        connection.executemany(SQL["save_instance"], kept)
+
+
+def _add_facts(connection: apsw.Connection, writes: Iterable[Write]) -> dict[str, tuple[Fact, ...]]:
+    """Add to the timelines and cut their far ends; answers the facts with their numbers, by session."""
+    added: dict[str, tuple[Fact, ...]] = {}
+    for write in writes:
+        if not write.facts:
+            continue
+        session_id = write.after.session.id
+        n = value(connection, "last_fact", (session_id,))
+        facts = tuple(structs.replace(fact, n=n + 1 + i) for i, fact in enumerate(write.facts))
+        connection.executemany(SQL["add_fact"], [fact_values(session_id, fact.n, fact) for fact in facts])
+        if facts[-1].n > FACTS_KEPT:
+            rows(connection, "trim_facts", (session_id, facts[-1].n - FACTS_KEPT))
+        added[session_id] = facts
+    return added
+
+
+def _add_jobs(connection: apsw.Connection, writes: Iterable[Write]) -> None:
+    """Add to the proof lists what is not in them yet, and cut their far ends."""
+    for write in writes:
+        session_id = write.after.session.id
+        n = value(connection, "last_job", (session_id,)) if write.jobs else 0
+        for job in write.jobs:
+            rows(connection, "add_job", job_values(session_id, n + 1, job))
+            n += connection.changes()
+        if n > JOBS_KEPT:
+            rows(connection, "trim_jobs", (session_id, n - JOBS_KEPT))
