@@ -15,12 +15,14 @@ from botlight.edge.sse.push import ABORT
 __all__ = ["Protocol"]
 
 HEADER_S: Final = 10.0
+MAX_HEADERS: Final = 32 * 1024
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. A request whose headers have not come within 10 s is cut off (slowloris)."""
+    """One connection. It is cut where a request's headers have not come within 10 s or are over 32 KB."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn narrows it
         """Begin to wait for the first request's headers."""
@@ -35,10 +37,27 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Give the application a way to cut this connection; begin to wait for a later request's headers."""
         super().on_message_begin()
+        self._header_bytes = 0
         extensions: dict[str, Any] = {ABORT: self.transport.abort}
         self.scope["extensions"] = extensions
         if self._deadline is None:
             self._deadline = self.loop.call_later(HEADER_S, self.transport.abort)
+
+    def on_url(self, url: bytes) -> None:
+        """Bound the address, which counts like a header."""
+        if self._fits(url):
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Bound the headers."""
+        if self._fits(name, value):
+            super().on_header(name, value)
+
+    def _fits(self, *parts: bytes) -> bool:
+        self._header_bytes += sum(map(len, parts))
+        if self._header_bytes > MAX_HEADERS:
+            self.transport.abort()
+        return self._header_bytes <= MAX_HEADERS
 
     def on_headers_complete(self) -> None:
         """The headers have come."""

@@ -1,0 +1,117 @@
+"""Puts the parts together: the only place that knows adapters, use cases, doors and pages at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from botlight.cli.settings import Settings
+from botlight.edge.app import App, create_app
+from botlight.edge.doors import Doors
+from botlight.edge.services import Services
+from botlight.realtime.hub import Hub
+from botlight.service.batch import Batch
+from botlight.service.clock import SteadyClock
+from botlight.service.control import Control
+from botlight.service.people import People
+from botlight.service.pruner import Pruner
+from botlight.service.queries import Queries
+from botlight.service.reaper import Reaper
+from botlight.service.reporting import Reporting
+from botlight.service.tokens import Tokens
+from botlight.store.sqlite import SqliteAccess, SqliteDatabase, SqliteStore
+from botlight.web.routes import operations as pages
+
+__all__ = ["Service", "back_up", "open_access", "open_service"]
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """A running service, without its server."""
+
+    app: App
+    people: People
+    hub: Hub
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, doors: Doors, *, vfs: str | None = None) -> AsyncIterator[Service]:
+    """Open the store, start the loops; on leaving answer what waits and close.
+
+    Raises:
+        CannotOpen: the store cannot be opened; the message is for the person who asked.
+    """
+    async with AsyncExitStack() as closing:
+        database = await asyncio.to_thread(SqliteDatabase.open, settings.database_path, serve=True, vfs=vfs)
+        closing.push_async_callback(asyncio.to_thread, database.close)
+        store, access = SqliteStore(database), SqliteAccess(database)
+        wall = SteadyClock()
+        clock = SteadyClock(floor=await store.tick(wall.now()))
+        tokens = Tokens(access, clock)
+        batch = Batch(store, store, clock)
+        queries = Queries(store, clock)
+        hub = Hub(store, tokens.valid)
+        people = People(access, clock)
+        services = Services(
+            reporting=Reporting(batch),
+            control=Control(batch, store, store),
+            queries=queries,
+            tokens=tokens,
+            people=people,
+            hub=hub,
+            store=store,
+            feed=store,
+            clock=clock,
+        )
+        pruner = Pruner(store, store, clock, settings.retention_days)
+        closing.push_async_callback(tokens.flush)
+        batching = asyncio.create_task(batch.run(), name="batch")
+        loops = [
+            asyncio.create_task(Reaper(batch, store, clock).run(), name="reaper"),
+            asyncio.create_task(pruner.run(), name="pruner"),
+            asyncio.create_task(tokens.note_use(), name="note use"),
+            asyncio.create_task(hub.run(store.verify), name="hub"),
+        ]
+
+        @closing.push_async_callback
+        async def _end() -> None:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await batch.close()
+            await batching
+
+        yield Service(app=create_app(services, access, doors, pages), people=people, hub=hub)
+
+
+@asynccontextmanager
+async def open_access(settings: Settings) -> AsyncIterator[tuple[People, Tokens]]:
+    """People and tokens for a short command, beside a running server or without one.
+
+    Raises:
+        CannotOpen: the store cannot be opened; the message is for the person who asked.
+    """
+    database = await asyncio.to_thread(SqliteDatabase.open, settings.database_path, serve=False)
+    try:
+        clock = SteadyClock()
+        access = SqliteAccess(database)
+        yield People(access, clock), Tokens(access, clock)
+    finally:
+        await asyncio.to_thread(database.close)
+
+
+async def back_up(settings: Settings, target: Path) -> None:
+    """Copy the store to a new file, as of one moment, while the service goes on.
+
+    Raises:
+        CannotOpen: the store cannot be opened.
+        OSError: the target cannot be written, or is there already.
+    """
+    database = await asyncio.to_thread(SqliteDatabase.open, settings.database_path, serve=False)
+    try:
+        await asyncio.to_thread(database.back_up, target)
+    finally:
+        await asyncio.to_thread(database.close)
