@@ -1,0 +1,343 @@
+# ruff: noqa: INP001 -- beside the reporter and not in its wheel, so that its tests and every Python can import it
+"""A small service of the contract for the reporter's tests: real HTTP, a journal of every request, and switches.
+
+It merges as the contract says (per instance the largest counter, a session's total is the sum), so its totals can be
+held against what a bot really did. Python 3.9 and the standard library, because every interpreter runs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import threading
+import time
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, NamedTuple, Optional, Tuple, TypeVar, cast
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["TOKEN", "FakeService", "Reply", "Request"]
+
+TOKEN = "token-0123456789abcdef"  # noqa: S105 -- of a service that lives for one test
+PREFIX = "/api/autoapply/bot"
+SEED_COUNTERS = ("jobs_found", "jobs_applied", "jobs_failed", "credits_used")
+
+_T = TypeVar("_T")
+
+
+class Reply(NamedTuple):
+    """How to answer one request otherwise than the contract does."""
+
+    code: int = 200
+    problem: str = ""  # the problem's code; the body is then a problem document
+    headers: Dict[str, str] = {}
+    body: Optional[bytes] = None  # instead of the contract's
+    merge: Optional[bool] = None  # whether the snapshot is taken all the same; left out: when the code says so
+    delay_s: float = 0.0
+    hang_up: bool = False  # close without an answer
+    marker: bool = True
+    drip_s: float = 0.0  # between two bytes of the answer
+    fields: Dict[str, Any] = {}  # put over the contract's answer
+
+
+class Request(NamedTuple):
+    """One line of the journal, written before the answer."""
+
+    at: float
+    method: str
+    path: str  # after the prefix
+    query: Dict[str, str]
+    headers: Dict[str, str]
+    document: Dict[str, Any]
+    raw: bytes
+
+
+class Session:
+    """What the service knows of a session, merged as the contract says."""
+
+    def __init__(self) -> None:
+        self.instances: Dict[str, Dict[str, Any]] = {}
+        self.counters: Dict[str, Dict[str, float]] = {}
+        self.jobs: Dict[Tuple[str, str], Dict[str, Any]] = {}
+        self.activities: Dict[Tuple[str, int], str] = {}
+        self.commands: List[Dict[str, Any]] = []
+        self.status = "running"
+
+    @property
+    def totals(self) -> Dict[str, float]:
+        totals: Dict[str, float] = dict.fromkeys(SEED_COUNTERS, 0)
+        for counters in self.counters.values():
+            for name, value in counters.items():
+                totals[name] = totals.get(name, 0) + value
+        return totals
+
+    @property
+    def live(self) -> Dict[str, Any]:
+        """The newest snapshot, with which the live fields came."""
+        return max(self.instances.values(), key=lambda one: cast("float", one["first_at"]))
+
+    def merge(self, document: Dict[str, Any], at: float) -> bool:
+        """Takes a snapshot; answers whether its live fields were taken."""
+        key = document["instance_id"]
+        counters = self.counters.setdefault(key, {})
+        for name, value in document["counters"].items():
+            counters[name] = max(value, counters.get(name, 0))
+        for job in document.get("jobs", []):
+            self.jobs.setdefault((job["key"], job["outcome"]), job)
+        for one in document.get("recent", []):
+            self.activities.setdefault((key, one["n"]), one["name"])
+        known = self.instances.get(key)
+        if known and known["seq"] >= document["seq"]:
+            return False
+        self.instances[key] = {**document, "first_at": known["first_at"] if known else at}
+        result = document.get("result")
+        if result:
+            self.status = "completed" if result["outcome"] == "success" else result["outcome"]
+        return True
+
+    def commands_for(self, instance_id: str) -> List[Dict[str, Any]]:
+        """The level: every command until this instance itself has reported an explicit end."""
+        result = self.instances.get(instance_id, {}).get("result")
+        return [] if result and not result["inferred"] else list(self.commands)
+
+
+class FakeService:
+    """The service on a free port of this machine, as a context manager."""
+
+    def __init__(self, *, path: str = "", tls: Optional[ssl.SSLContext] = None, port: int = 0) -> None:
+        self.journal: List[Request] = []
+        self.sessions: Dict[str, Session] = {}
+        self.script: Deque[Reply] = Deque()
+        self.always: Optional[Reply] = None
+        self.stream = "open"  # or "silent" (no hello), "closed" (hung up at once), or an HTTP code
+        self.tick_s = 15.0
+        self.heartbeat_s = 45
+        self.streams: Dict[str, List[queue.SimpleQueue[Optional[Tuple[str, Any]]]]] = {}
+        self._changed = threading.Condition()
+        self._base = path + PREFIX
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.service = self
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.port: int = self._server.server_address[1]
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.port}{path}"
+
+    def __enter__(self) -> FakeService:  # noqa: PYI034 -- Self came with Python 3.11
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        for queues in self.streams.values():
+            for one in queues:
+                one.put(None)
+        self._server.server_close()
+
+    # What a test asks.
+
+    def wait_for(self, fact: Callable[[], _T], seconds: float = 15.0) -> _T:
+        """Waits until `fact` is truthy and answers it; fails with the journal when it never is."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            while True:
+                value = fact()
+                if value:
+                    return value
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise AssertionError(f"not within {seconds} s; journal: {self.paths()}")
+                self._changed.wait(min(left, 0.05))
+
+    def posts(self, path: str = "") -> List[Request]:
+        """The POST requests so far, or those to one path."""
+        return [one for one in list(self.journal) if one.method == "POST" and one.path in (path or one.path,)]
+
+    def paths(self) -> List[str]:
+        return [one.path for one in list(self.journal)]
+
+    def documents(self) -> List[Dict[str, Any]]:
+        return [one.document for one in self.posts()]
+
+    @property
+    def last(self) -> Dict[str, Any]:
+        """The newest snapshot."""
+        return self.posts()[-1].document
+
+    @property
+    def session(self) -> Session:
+        """The only session there is."""
+        (one,) = self.sessions.values()
+        return one
+
+    @property
+    def totals(self) -> Dict[str, float]:
+        """Over all sessions."""
+        totals: Dict[str, float] = dict.fromkeys(SEED_COUNTERS, 0)
+        for session in list(self.sessions.values()):
+            for name, value in session.totals.items():
+                totals[name] = totals.get(name, 0) + value
+        return totals
+
+    # What a test does to the reporter.
+
+    def press_stop(self, session_id: str, reason: Optional[str] = None, *, push: bool = True) -> str:
+        """A person presses Stop; `push=False` loses the push, so that only answers carry it."""
+        command = {"id": f"stop-{time.time_ns()}", "type": "stop", "reason": reason, "issued_at": _now()}
+        with self._changed:
+            self.sessions[session_id].commands.append(command)
+        if push:
+            self.push("command", command)
+        return cast("str", command["id"])
+
+    def push(self, event: str, data: Any) -> None:
+        """Sends an event on every open stream."""
+        for queues in list(self.streams.values()):
+            for one in list(queues):
+                one.put((event, data))
+
+    # What the handlers do.
+
+    def note(self, request: Request) -> None:
+        with self._changed:
+            self.journal.append(request)
+            self._changed.notify_all()
+
+    def next_reply(self) -> Optional[Reply]:
+        with self._changed:
+            return self.script.popleft() if self.script else self.always
+
+    def merge(self, request: Request) -> Dict[str, Any]:
+        """Takes the snapshot and answers as the contract says."""
+        document = request.document
+        session_id, instance_id = document["session_id"], document["instance_id"]
+        with self._changed:
+            created = session_id not in self.sessions
+            session = self.sessions.setdefault(session_id, Session())
+            applied = session.merge(document, request.at)
+            self._changed.notify_all()
+            return {
+                "ok": True,
+                "applied": applied,
+                "session": {"id": session_id, "status": session.status, "created": created},
+                "server_time": _now(),
+                "totals": session.totals,
+                "commands": session.commands_for(instance_id),
+                "config": {"heartbeat_s": self.heartbeat_s, "min_interval_s": 1, "stream": True},
+            }
+
+    def level(self, session_id: str, instance_id: str) -> List[Dict[str, Any]]:
+        with self._changed:
+            session = self.sessions.get(session_id)
+            return session.commands_for(instance_id) if session else []
+
+    def within(self, path: str) -> Optional[str]:
+        return path[len(self._base) :] if path.startswith(self._base) else None
+
+
+def _now() -> str:
+    wall = time.time()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(wall)) + f".{int(wall * 1000) % 1000:03d}Z"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+    service: FakeService
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Connections that break are what many tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: Any) -> None:
+        """The journal says it all."""
+
+    @property
+    def service(self) -> FakeService:
+        return cast("_Server", self.server).service
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        request = self._request("POST", raw)
+        reply = self.service.next_reply() or Reply()
+        self.service.note(request)
+        taken = reply.merge if reply.merge is not None else reply.code in (200, 201) and reply.body is None
+        answer = self.service.merge(request) if taken else {}
+        if reply.delay_s:
+            time.sleep(reply.delay_s)
+        if reply.hang_up:
+            self.close_connection = True
+            return
+        if request.headers.get("authorization") != f"Bearer {TOKEN}" and reply.code == 200:
+            reply = Reply(401, "token")
+        self._answer(reply, {**answer, **reply.fields})
+
+    def do_GET(self) -> None:
+        service = self.service
+        request = self._request("GET", b"")
+        service.note(request)
+        if service.stream == "open":
+            self._stream(request, service)
+        elif service.stream == "silent":
+            self._head("text/event-stream")
+            time.sleep(30)
+        elif service.stream != "closed":
+            self._answer(Reply(int(service.stream), "unknown"), {})
+        self.close_connection = True
+
+    def _request(self, method: str, raw: bytes) -> Request:
+        parts = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(parts.query))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        path = self.service.within(parts.path) or parts.path
+        return Request(time.monotonic(), method, path, query, headers, json.loads(raw) if raw else {}, raw)
+
+    def _answer(self, reply: Reply, document: Dict[str, Any]) -> None:
+        if reply.problem:
+            document = {"type": "urn:botlight:problem:" + reply.problem, "status": reply.code, "code": reply.problem}
+        body = json.dumps(document).encode() if reply.body is None else reply.body
+        kind = "application/problem+json" if reply.problem else "application/json"
+        headers = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close", **reply.headers}
+        if reply.marker:
+            headers["X-Status-Api"] = "1"
+        head = f"HTTP/1.1 {reply.code} x\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.close_connection = True
+        whole = head.encode() + b"\r\n" + body
+        if not reply.drip_s:
+            self.wfile.write(whole)
+            return
+        for byte in whole:
+            self.wfile.write(bytes([byte]))
+            time.sleep(reply.drip_s)
+
+    def _head(self, kind: str) -> None:
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nX-Status-Api: 1\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
+        self.wfile.write(head.encode())
+
+    def _stream(self, request: Request, service: FakeService) -> None:
+        key = request.query["instance_id"]
+        mine: queue.SimpleQueue[Optional[Tuple[str, Any]]] = queue.SimpleQueue()
+        service.streams.setdefault(key, []).append(mine)
+        self._head("text/event-stream")
+        commands = service.level(request.query["session_id"], key)
+        self._event("hello", {"commands": commands, "server_time": _now(), "heartbeat_s": service.heartbeat_s})
+        with contextlib.suppress(OSError):
+            while True:
+                try:
+                    item = mine.get(timeout=service.tick_s)
+                except queue.Empty:
+                    item = ("tick", {"server_time": _now()})
+                if item is None:
+                    break
+                self._event(*item)
+        service.streams[key].remove(mine)
+
+    def _event(self, name: str, data: Any) -> None:
+        self.wfile.write(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
+        self.wfile.flush()
