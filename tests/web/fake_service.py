@@ -116,11 +116,13 @@ class FakeService:
 
     def put(self, example_name: str = "session-working", **changes: Any) -> Document:
         """Makes or changes a session, and announces it; without an `id` a new one begins."""
-        return self._run(self._put, example_name, changes)
+        document: Document = self._run(self._put, example_name, changes)
+        return document
 
     def change(self, session_id: str, **changes: Any) -> Document:
         """Changes a session that is there, and announces it."""
-        return self._run(self._change, session_id, changes)
+        document: Document = self._run(self._change, session_id, changes)
+        return document
 
     def remove(self, session_id: str) -> None:
         """Deletes a session, and announces it."""
@@ -136,7 +138,7 @@ class FakeService:
 
     def say(self, event: str, data: Document, position: str | None = None) -> None:
         """Says anything to all streams."""
-        self._run(lambda: [stream.send(event, data, position) for stream in self.streams])
+        self._run(self._say, event, data, position)
 
     def cut_streams(self) -> None:
         """Ends every stream without a word."""
@@ -194,7 +196,7 @@ class FakeService:
         self._loop = asyncio.get_running_loop()
         ticker = asyncio.create_task(self._ticker())
         serving = asyncio.create_task(self._server.serve())
-        while not self._server.started:
+        while not self._server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         ready.set()
         with contextlib.suppress(asyncio.CancelledError):
@@ -268,6 +270,10 @@ class FakeService:
             if self.ticking:
                 self._tick()
 
+    def _say(self, event: str, data: Document, position: str | None) -> None:
+        for stream in self.streams:
+            stream.send(event, data, position)
+
     def _cut_streams(self) -> None:
         for stream in self.streams:
             stream.frames.put_nowait(None)
@@ -296,6 +302,7 @@ class FakeService:
         async def handle(request: Request) -> Response:
             path = request.url.path.removeprefix(self.base.rstrip("/") + PREFIX)
             self.requests.append((request.method, path, dict(request.headers)))
+            await request.body()  # read before waiting: who hangs up meanwhile has still asked
             if held := self.held.get(path):
                 await held.wait()
             if path in self.failing:

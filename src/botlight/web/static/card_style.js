@@ -95,7 +95,7 @@ progress::-moz-progress-bar { background: var(--tone); border-radius: 99px; }
 .error { padding: .55rem .75rem; border-radius: 10px; background: var(--bad-wash); color: var(--bad); font-size: .9rem; white-space: pre-wrap; max-height: 8rem; overflow: auto; }
 
 .steps { list-style: none; display: flex; flex-direction: column; padding: .7rem .8rem; border-radius: 12px; background: var(--wash); font-size: .875rem; }
-.steps li { position: relative; display: grid; grid-template-columns: 1.35rem 7.4rem 4.6rem minmax(0, 1fr); align-items: baseline; padding: .16rem 0; color: var(--soft); }
+.steps li { position: relative; display: grid; grid-template-columns: 1.35rem 5.6rem 4.6rem minmax(0, 1fr); align-items: baseline; padding: .16rem 0; color: var(--soft); }
 .steps li::before { content: ""; align-self: center; width: .62rem; height: .62rem; border-radius: 50%; border: 2px solid var(--line); background: var(--surface); z-index: 1; }
 .steps li + li::after { content: ""; position: absolute; left: .25rem; top: -50%; height: 100%; width: 2px; background: var(--line); }
 .steps li[data-state="done"]::before { background: var(--calm); border-color: var(--calm); }
@@ -110,7 +110,7 @@ progress::-moz-progress-bar { background: var(--tone); border-radius: 99px; }
 .steps .words { grid-column: 4; font-variant-numeric: tabular-nums; }
 .steps li[data-state="waiting"] .words, .steps li[data-state="missed"] .words { grid-column: 3 / 5; }
 
-footer { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: .5rem 1rem; min-height: 2.5rem; }
+footer { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: .5rem 1rem; }
 .elapsed { color: var(--soft); font-size: .9rem; font-variant-numeric: tabular-nums; }
 .actions { display: flex; flex-wrap: wrap; align-items: center; justify-content: flex-end; gap: .5rem .75rem; margin-inline-start: auto; }
 .said { color: var(--bad); font-size: .875rem; }

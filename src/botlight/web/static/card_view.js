@@ -8,12 +8,13 @@ import {
   countWords,
   detailWords,
   freshnessWords,
+  runningTime,
   stateNote,
 } from "./card_words.js";
 import { element, setAttribute, setText } from "./element.js";
 import { hasEnded } from "./shown_state.js";
 import { stopSteps } from "./stop_steps.js";
-import { duration, stopwatch } from "./time_words.js";
+import { duration } from "./time_words.js";
 
 const span = (name, attributes = {}) => element("span", { part: name, class: name, ...attributes });
 
@@ -100,10 +101,7 @@ export class CardView {
     this.#progress(session);
     setText(this.error, [session.error_type, session.error_message].filter(Boolean).join(": "));
     this.#steps(session, now);
-    const end = session.ended_at ? Date.parse(session.ended_at) : now;
-    const began = Date.parse(session.started_at);
-    setText(this.elapsed, hasEnded(session) ? `ran ${duration(end - began)}` : stopwatch(end - began));
-    setAttribute(this.elapsed, "aria-label", `running time ${duration(end - began)}`);
+    setText(this.elapsed, runningTime(session, state, now));
   }
 
   /** Shows the buttons as they may be pressed now. `may` is false where this reader may only look. */
@@ -143,7 +141,7 @@ export class CardView {
     setText(this.emoji, face.emoji);
     setText(this.label, face.label);
     const at = session.activity_at ? Date.parse(session.activity_at) : null;
-    setText(this.since, over || at === null ? "" : duration(now - at));
+    setText(this.since, over || at === null ? "" : `for ${duration(now - at)}`);
     setText(this.details, over ? "" : detailWords(session.activity_details));
     setText(this.note, [stateNote(session, state, now), afterlifeNote(session, now)].filter(Boolean).join(". "));
   }

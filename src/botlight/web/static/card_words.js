@@ -1,6 +1,6 @@
 /** What a card says in words about a session, at one instant. Pure; all of it is text. */
 
-import { heardAt, progressedAt } from "./shown_state.js";
+import { heardAt, isLate, progressedAt } from "./shown_state.js";
 import { pendingStop } from "./stop_steps.js";
 import { clockTime, duration, stopwatch } from "./time_words.js";
 
@@ -49,6 +49,7 @@ function endNote(verb, session, now) {
 const NOTES = {
   waiting: waitingNote,
   stuck: (session, now) => `Alive, but nothing has moved for ${duration(now - progressedAt(session))}`,
+  stopping: (session, now) => (isLate(session, now) ? `No word for ${duration(now - heardAt(session))}` : ""),
   silent: (session, now) => `No word for ${duration(now - heardAt(session))}; it means to speak every ${session.heartbeat_s} s`,
   lost: lostNote,
   completed: (session, now) => endNote("Finished", session, now),
@@ -70,14 +71,25 @@ export function afterlifeNote(session, now) {
   return `A process of it still reports, last at ${clockTime(session.last_heartbeat_at, now, { seconds: true })}.`;
 }
 
-/** "title: Data analyst · company: Acme" out of what the bot attached to its activity. */
+/** Names that say nothing beside their value. */
+const PLAIN = new Set(["title", "company", "job", "message", "text", "query"]);
+
+/** "Data analyst · Acme · page: 3" out of what the bot attached to its activity. */
 export function detailWords(details) {
   if (details === null || details === undefined) return "";
   if (typeof details !== "object") return String(details);
   const words = (value) => (typeof value === "object" && value !== null ? JSON.stringify(value) : String(value));
   return Object.entries(details)
-    .map(([name, value]) => `${name}: ${words(value)}`)
+    .map(([name, value]) => (PLAIN.has(name) ? words(value) : `${name.replaceAll("_", " ")}: ${words(value)}`))
     .join(" · ");
+}
+
+/** The running time: of an ended session how long it ran, of a lost one how long it was heard. */
+export function runningTime(session, state, now) {
+  const began = Date.parse(session.started_at);
+  if (session.ended_at) return `ran ${duration(Date.parse(session.ended_at) - began)}`;
+  if (state === "lost") return `heard for ${duration(heardAt(session) - began)}`;
+  return `running ${stopwatch(now - began)}`;
 }
 
 /** The freshness mark: what it says, and what it says on a longer look. */

@@ -18,7 +18,7 @@ const backoff = (fails) => Math.min(LONGEST_BACKOFF_MS, 250 * 2 ** fails) * (0.5
 
 /**
  * One reader of one person's events. The sink, which keeps the picture, has
- * `position()`, `forgetPosition()`, `message({event, data, id})`, `down()`, `refused(problem)` and `poll(signal)`.
+ * `confirm(signal)` (who is asking still is), `position()`, `forgetPosition()`, `message({event, data, id})`, `down()`, `refused(problem)` and `poll(signal)`.
  */
 export class EventReader {
   #api;
@@ -100,6 +100,7 @@ export class EventReader {
   }
 
   async #open(signal) {
+    await this.#sink.confirm(signal);
     const position = this.#sink.position();
     const headers = { Accept: "text/event-stream" };
     if (position !== null) headers["Last-Event-ID"] = position;

@@ -21,6 +21,9 @@ export const hasEnded = (session) => ENDS.has(session.status);
 /** When the bot was last heard, in milliseconds since 1970; the session's beginning where it never was. */
 export const heardAt = (session) => at(session.last_heartbeat_at) ?? at(session.created_at);
 
+/** Whether the next heartbeat is late. */
+export const isLate = (session, now) => now - heardAt(session) > SILENT_INTERVALS * 1000 * session.heartbeat_s;
+
 /** When the bot last moved anything, in milliseconds since 1970. */
 export const progressedAt = (session) => at(session.progress_at) ?? at(session.started_at);
 
@@ -33,7 +36,7 @@ export function shownState(session, now) {
   if (hasEnded(session)) return session.status;
   if (session.status === "lost") return "lost";
   if (session.stop_requested_at) return "stopping";
-  if (now - heardAt(session) > SILENT_INTERVALS * 1000 * session.heartbeat_s) return "silent";
+  if (isLate(session, now)) return "silent";
   if (session.waiting_until && now <= at(session.waiting_until) + WAIT_SLACK_MS) return "waiting";
   return now - progressedAt(session) > STUCK_MS ? "stuck" : "working";
 }

@@ -6,10 +6,10 @@ import { clockTime, duration, span } from "./time_words.js";
 const WAITING = {
   requested: "",
   delivered: "on its way to the bot",
-  seen: "the bot has it and will look after its current step",
+  seen: "the bot looks after its current step",
   ended: "the bot is finishing",
 };
-const NAMES = { requested: "Requested", delivered: "Delivered", seen: "Seen by the bot", ended: "Ended" };
+const NAMES = { requested: "Requested", delivered: "Delivered", seen: "Seen", ended: "Ended" };
 const OUTCOMES = { success: "as completed", failed: "as failed", interrupted: "as interrupted" };
 
 function endWords(session) {

@@ -11,7 +11,9 @@ import { Leadership } from "./leadership.js";
 import { Picture } from "./picture.js";
 import { Tabs } from "./tabs.js";
 
-const RETRY_MS = 5000;
+/** A service that does not answer is asked again after this long, then twice as long, up to fifteen seconds. */
+const RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 15_000;
 /** Who is signed out is asked about again this often, and at once when the page is looked at. */
 const SIGNED_OUT_MS = 60_000;
 const LOOKS = ["visibilitychange", "focus", "online", "pageshow"];
@@ -103,8 +105,8 @@ class SharedStream {
   /** Finds out whose sessions these are, then joins the tabs of that person. */
   async #begin() {
     const signal = this.#life.signal;
-    while (!signal.aborted) {
-      let wait = RETRY_MS;
+    for (let retry = RETRY_MS; !signal.aborted; retry = Math.min(2 * retry, LONGEST_RETRY_MS)) {
+      let wait = retry;
       try {
         const person = await this.#identify(signal);
         if (!signal.aborted) this.#join(person);
@@ -137,6 +139,7 @@ class SharedStream {
       api: this.api,
       picture: this.#picture,
       tell: (change) => this.#changed(change),
+      confirmed: async (signal) => Boolean(this.#token) || (await this.#identify(signal)) === person,
       owned: (session) => Boolean(this.#token) || `person ${session.user_id}` === person,
       wanted: this.#wanted,
     });
@@ -168,7 +171,9 @@ class SharedStream {
   }
 
   #tell(change) {
-    if (change) for (const listener of [...this.#listeners]) listener(change);
+    if (!change) return;
+    // A board that hears of a removal takes cards away, which then are told nothing more.
+    for (const listener of [...this.#listeners]) if (this.#listeners.has(listener)) listener(change);
   }
 
   #wake = () => {

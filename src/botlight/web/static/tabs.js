@@ -11,13 +11,14 @@ const CHECK_MS = 1000;
 /**
  * This tab's place among them. Lives from `new` to `leave()`; keeps `picture` current and tells each change.
  *
- * As the event reader's sink it has `position`, `forgetPosition`, `message`, `down`, `refused` and `poll`.
+ * As the event reader's sink it has `confirm`, `position`, `forgetPosition`, `message`, `down`, `refused` and `poll`.
  */
 export class Tabs {
   #api;
   #picture;
   #tell;
   #owned;
+  #confirmed;
   #wanted;
   #poll;
   #channel = null;
@@ -29,14 +30,16 @@ export class Tabs {
 
   /**
    * @param {string} name of the lock and the channel: one server, one person
-   * @param {{api, picture, tell, owned, wanted}} parts `tell(change)`; `owned(session)` is false for another person's;
-   *   `wanted` is the set of session ids that somebody shows
+   * @param {{api, picture, tell, owned, confirmed, wanted}} parts `tell(change)`; `owned(session)` is false for another
+   *   person's; `confirmed(signal)` asks whether this is still the same person; `wanted` is the set of session ids that
+   *   somebody shows
    */
-  constructor(name, { api, picture, tell, owned, wanted }) {
+  constructor(name, { api, picture, tell, owned, confirmed, wanted }) {
     this.#api = api;
     this.#picture = picture;
     this.#tell = tell;
     this.#owned = owned;
+    this.#confirmed = confirmed;
     this.#wanted = wanted;
     this.#poll = new Poll(api);
     if (Leadership.possible) {
@@ -83,6 +86,12 @@ export class Tabs {
   }
 
   // --- what the reader tells ----------------------------------------------------------------------------------------
+
+  /** Before a connection goes on from another's position: a cookie may have changed hands since. */
+  async confirm(signal) {
+    const same = this.position() === null || (await this.#confirmed(signal));
+    if (!same) this.#tell({ kind: "stranger" });
+  }
 
   position() {
     return this.#picture.list.position;

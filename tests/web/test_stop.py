@@ -1,0 +1,200 @@
+"""Stop: four steps from four facts, and a button that says nothing it does not know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web.fake_service import FakeService, ago
+from tests.web.parts import card, shows_freshness, shows_state, step, steps
+
+OpenPage = Callable[..., Page]
+
+
+def test_each_step_waits_for_its_own_fact(service: FakeService, open_page: OpenPage) -> None:
+    """Requested, delivered, seen, ended: none shows before its fact is there, whatever the others say."""
+    session = service.put()
+    shown = card(open_page(), session["id"])
+    shows_freshness(shown, "live")
+    service.hold("/stop")
+    shown.get_by_role("button", name="Stop Job hunter").click()
+    expect(shown.get_by_role("button")).to_have_text("Sending…")
+    shows_state(shown, "Working")
+    assert steps(shown) == []
+
+    service.release("/stop")
+    shows_state(shown, "Stopping")
+    expect(step(shown, "requested").locator(".time")).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
+    assert steps(shown) == ["done", "waiting", "ahead", "ahead"]
+    expect(step(shown, "delivered")).to_contain_text("on its way to the bot")
+
+    service.change(session["id"], stop_delivered_at=ago(seconds=0))
+    expect(step(shown, "seen")).to_contain_text("the bot looks after its current step")
+    assert steps(shown) == ["done", "done", "waiting", "ahead"]
+
+    service.change(session["id"], stop_seen_at=ago(seconds=0), activity="stopping")
+    expect(step(shown, "ended")).to_contain_text("the bot is finishing")
+    assert steps(shown) == ["done", "done", "done", "waiting"]
+    shows_state(shown, "Stopping")
+
+    service.change(session["id"], status="stopped", outcome="stopped", ended_at=ago(seconds=0))
+    shows_state(shown, "Stopped")
+    expect(step(shown, "ended")).to_contain_text("the bot reported its end")
+    assert steps(shown) == ["done", "done", "done", "done"]
+    times = [step(shown, name).locator(".time").inner_text() for name in ("requested", "delivered", "seen", "ended")]
+    assert times == sorted(times)
+
+
+def test_a_bot_that_ends_before_it_looks_is_not_said_to_have_seen_the_stop(
+    service: FakeService, open_page: OpenPage
+) -> None:
+    """What was not reported is told as such, and the outcome is the bot's."""
+    session = service.put("session-stopping")
+    shown = card(open_page(), session["id"])
+    service.change(session["id"], status="completed", outcome="success", ended_at=ago(seconds=0))
+    shows_state(shown, "Completed")
+    assert steps(shown) == ["done", "done", "missed", "done"]
+    expect(step(shown, "seen")).to_contain_text("not reported")
+    expect(step(shown, "ended")).to_contain_text("as completed")
+
+
+def test_a_lost_bot_with_a_stop_pending_says_so(service: FakeService, open_page: OpenPage) -> None:
+    """The stop stands, and nobody is told that it arrived."""
+    session = service.put("session-lost", stop_requested_at=ago(minutes=3))
+    shown = card(open_page(), session["id"])
+    expect(shown.locator(".note")).to_have_text(re.compile(r"Stop requested \d\d:\d\d, not delivered\."))
+    assert steps(shown) == ["done", "missed", "missed", "missed"]
+
+
+def test_an_inferred_end_is_told_as_one(service: FakeService, open_page: OpenPage) -> None:
+    """"Ended" by silence is not the bot's word."""
+    session = service.put("session-interrupted", stop_requested_at=ago(hours=25))
+    shown = card(open_page(), session["id"])
+    expect(step(shown, "ended")).to_contain_text("concluded from silence")
+
+
+def test_a_stop_that_was_not_taken_can_be_sent_again(service: FakeService, open_page: OpenPage, trouble: None) -> None:
+    """503: nothing was acknowledged, so nothing is claimed."""
+    session = service.put()
+    shown = card(open_page(), session["id"])
+    service.fail("/stop", 503, "problem-unavailable")
+    shown.get_by_role("button", name="Stop").click()
+    expect(shown.locator(".said")).to_contain_text("Not sent")
+    shows_state(shown, "Working")
+    assert steps(shown) == []
+    service.mend("/stop")
+    shown.get_by_role("button", name="Retry").click()
+    shows_state(shown, "Stopping")
+    expect(shown.locator(".said")).to_be_hidden()
+
+
+def test_a_stop_without_a_connection_says_so(service: FakeService, open_page: OpenPage, trouble: None) -> None:
+    """No optimism: the picture stays, the words say that nothing was sent."""
+    session = service.put()
+    shown = card(open_page(), session["id"])
+    shows_freshness(shown, "live")
+    service.stop()
+    shown.get_by_role("button", name="Stop").click()
+    expect(shown.locator(".said")).to_have_text("Not sent: no connection to Botlight.")
+    shows_freshness(shown, "offline")
+    shows_state(shown, "Working")
+    service.start()
+    shown.get_by_role("button", name="Retry").click()
+    shows_state(shown, "Stopping")
+
+
+def test_a_stop_without_an_answer_does_not_claim_that_it_was_not_sent(
+    service: FakeService, open_page: OpenPage, trouble: None
+) -> None:
+    """After ten seconds nobody knows; the retry is the same request."""
+    session = service.put()
+    shown = card(open_page(), session["id"])
+    service.hold("/stop")
+    shown.get_by_role("button", name="Stop").click()
+    expect(shown.locator(".said")).to_have_text("No answer came. Retry: pressing twice is one request.", timeout=15_000)
+    service.release("/stop")
+    shows_state(shown, "Stopping")
+    expect(shown.locator(".said")).to_be_hidden()
+
+
+def test_a_stop_after_the_sign_in_ended_leads_to_the_sign_in(
+    service: FakeService, open_page: OpenPage, trouble: None
+) -> None:
+    """Signed out is not "failed": retrying would not help."""
+    session = service.put()
+    shown = card(open_page(), session["id"])
+    shows_freshness(shown, "live")
+    service.signed_in.clear()
+    shown.get_by_role("button", name="Stop").click()
+    expect(shown.locator(".said")).to_have_text("Not sent: you are signed out.")
+    expect(shown.get_by_role("link", name="Sign in")).to_have_attribute("href", service.address + "sign-in")
+    shows_state(shown, "Working")
+
+
+@pytest.mark.parametrize(
+    ("status", "problem", "words"),
+    [
+        (409, "problem-ended", "Nothing to do: it has already ended."),
+        (410, "problem-deleted", "Nothing to do: this session no longer exists."),
+        (429, "problem-rate", "Not sent: "),
+        (403, "problem-scope", "Not sent: "),
+    ],
+)
+def test_every_refusal_of_a_stop_is_told(
+    service: FakeService, open_page: OpenPage, trouble: None, status: int, problem: str, words: str
+) -> None:
+    """In words of their own; the card itself changes by documents alone."""
+    session = service.put()
+    shown = card(open_page(), session["id"])
+    service.fail("/stop", status, problem)
+    shown.get_by_role("button", name="Stop").click()
+    expect(shown.locator(".said")).to_contain_text(words)
+    shows_state(shown, "Working")
+
+
+def test_pressing_twice_is_one_request(service: FakeService, open_page: OpenPage) -> None:
+    """The button rests while its request is on its way."""
+    session = service.put()
+    shown = card(open_page(), session["id"])
+    service.hold("/stop")
+    button = shown.get_by_role("button", name="Stop")
+    button.dblclick()
+    expect(shown.get_by_role("button")).to_be_disabled()
+    service.release("/stop")
+    shows_state(shown, "Stopping")
+    assert service.asked("/stop") == 1
+
+
+def test_a_stop_of_somebody_else_shows_at_once(service: FakeService, open_page: OpenPage) -> None:
+    """Pressed on the phone, seen on the desk: every open picture follows."""
+    session = service.put()
+    here, there = card(open_page(), session["id"]), card(open_page(), session["id"])
+    shows_freshness(there, "live")
+    here.get_by_role("button", name="Stop").click()
+    shows_state(there, "Stopping")
+    assert there.get_by_role("button").count() == 0
+
+
+def test_a_stop_survives_a_sign_in_that_was_renewed_elsewhere(service: FakeService, open_page: OpenPage, trouble: None) -> None:
+    """The CSRF token belongs to one sign-in; a page that holds an old one asks for the new one and goes on."""
+    session = service.put()
+    page = open_page()
+    shown = card(page, session["id"])
+    shows_freshness(shown, "live")
+    other = service.add_user("other")
+    service.sessions[session["id"]]["user_id"] = other
+    for secret in service.signed_in:
+        service.signed_in[secret] = other
+    shown.get_by_role("button", name="Stop").click()
+    shows_state(shown, "Stopping")
+
+
+def test_a_lost_session_can_be_ended_by_hand(service: FakeService, open_page: OpenPage) -> None:
+    """Its end is then an inferred one."""
+    session = service.put("session-lost")
+    shown = card(open_page(), session["id"])
+    shown.get_by_role("button", name="Mark as ended").click()
+    shows_state(shown, "Interrupted")
