@@ -56,6 +56,8 @@ def main() -> None:
                 Bot(options.board, driver, preferences, reporter).run()
     except (BoardTroubleError, SignInError) as error:
         sys.exit(_complain(error, 1))
+    except KeyboardInterrupt:
+        sys.exit(130)  # what a shell expects of a program that was interrupted
 
 
 def _find_chromium() -> str | None:

@@ -1,7 +1,10 @@
 """The driver to watch: a real Chromium, moved by Playwright."""
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urljoin
 
 from playwright.sync_api import Error as PlaywrightError
@@ -17,8 +20,11 @@ class BrowserDriver:
     def __init__(self, site: str, timeout_s: float, chromium: str) -> None:
         has_screen = sys.platform in ("win32", "darwin") or bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())
         self._site = site
-        self._playwright = sync_playwright().start()
-        self._browser = self._playwright.chromium.launch(executable_path=chromium, headless=not has_screen)
+        with _without_ctrl_c():
+            self._playwright = sync_playwright().start()
+            self._browser = self._playwright.chromium.launch(
+                executable_path=chromium, headless=not has_screen, handle_sigint=False
+            )
         self._page = self._browser.new_page(viewport={"width": 1100, "height": 800})
         self._page.set_default_timeout(timeout_s * 1000)
 
@@ -63,6 +69,16 @@ class BrowserDriver:
         if response is not None and response.status >= 500:
             raise BoardTroubleError(f"The board failed with status {response.status}.")
         return self._page.content()
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """What is started here ignores a Ctrl-C in the terminal, which would reach it too: the bot closes its browser itself."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _trouble(error: PlaywrightError) -> BoardTroubleError:
