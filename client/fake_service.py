@@ -13,11 +13,14 @@ import queue
 import threading
 import time
 import urllib.parse
+from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, NamedTuple, Optional, Tuple, TypeVar, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable, Mapping
 
 __all__ = ["TOKEN", "FakeService", "Reply", "Request"]
 
@@ -33,14 +36,14 @@ class Reply(NamedTuple):
 
     code: int = 200
     problem: str = ""  # the problem's code; the body is then a problem document
-    headers: Dict[str, str] = {}
-    body: Optional[bytes] = None  # instead of the contract's
-    merge: Optional[bool] = None  # whether the snapshot is taken all the same; left out: when the code says so
+    headers: Mapping[str, str] = MappingProxyType({})
+    body: bytes | None = None  # instead of the contract's
+    merge: bool | None = None  # whether the snapshot is taken all the same; left out: when the code says so
     delay_s: float = 0.0
     hang_up: bool = False  # close without an answer
     marker: bool = True
     drip_s: float = 0.0  # between two bytes of the answer
-    fields: Dict[str, Any] = {}  # put over the contract's answer
+    fields: Mapping[str, Any] = MappingProxyType({})  # put over the contract's answer
 
 
 class Request(NamedTuple):
@@ -49,9 +52,9 @@ class Request(NamedTuple):
     at: float
     method: str
     path: str  # after the prefix
-    query: Dict[str, str]
-    headers: Dict[str, str]
-    document: Dict[str, Any]
+    query: dict[str, str]
+    headers: dict[str, str]
+    document: dict[str, Any]
     raw: bytes
 
 
@@ -59,27 +62,27 @@ class Session:
     """What the service knows of a session, merged as the contract says."""
 
     def __init__(self) -> None:
-        self.instances: Dict[str, Dict[str, Any]] = {}
-        self.counters: Dict[str, Dict[str, float]] = {}
-        self.jobs: Dict[Tuple[str, str], Dict[str, Any]] = {}
-        self.activities: Dict[Tuple[str, int], str] = {}
-        self.commands: List[Dict[str, Any]] = []
+        self.instances: dict[str, dict[str, Any]] = {}
+        self.counters: dict[str, dict[str, float]] = {}
+        self.jobs: dict[tuple[str, str], dict[str, Any]] = {}
+        self.activities: dict[tuple[str, int], str] = {}
+        self.commands: list[dict[str, Any]] = []
         self.status = "running"
 
     @property
-    def totals(self) -> Dict[str, float]:
-        totals: Dict[str, float] = dict.fromkeys(SEED_COUNTERS, 0)
+    def totals(self) -> dict[str, float]:
+        totals: dict[str, float] = dict.fromkeys(SEED_COUNTERS, 0)
         for counters in self.counters.values():
             for name, value in counters.items():
                 totals[name] = totals.get(name, 0) + value
         return totals
 
     @property
-    def live(self) -> Dict[str, Any]:
+    def live(self) -> dict[str, Any]:
         """The newest snapshot, with which the live fields came."""
         return max(self.instances.values(), key=lambda one: cast("float", one["first_at"]))
 
-    def merge(self, document: Dict[str, Any], at: float) -> bool:
+    def merge(self, document: dict[str, Any], at: float) -> bool:
         """Takes a snapshot; answers whether its live fields were taken."""
         key = document["instance_id"]
         counters = self.counters.setdefault(key, {})
@@ -98,7 +101,7 @@ class Session:
             self.status = "completed" if result["outcome"] == "success" else result["outcome"]
         return True
 
-    def commands_for(self, instance_id: str) -> List[Dict[str, Any]]:
+    def commands_for(self, instance_id: str) -> list[dict[str, Any]]:
         """The level: every command until this instance itself has reported an explicit end."""
         result = self.instances.get(instance_id, {}).get("result")
         return [] if result and not result["inferred"] else list(self.commands)
@@ -107,15 +110,16 @@ class Session:
 class FakeService:
     """The service on a free port of this machine, as a context manager."""
 
-    def __init__(self, *, path: str = "", tls: Optional[ssl.SSLContext] = None, port: int = 0) -> None:
-        self.journal: List[Request] = []
-        self.sessions: Dict[str, Session] = {}
-        self.script: Deque[Reply] = Deque()
-        self.always: Optional[Reply] = None
+    def __init__(self, *, path: str = "", tls: ssl.SSLContext | None = None, port: int = 0, token: str = TOKEN) -> None:
+        self.token = token
+        self.journal: list[Request] = []
+        self.sessions: dict[str, Session] = {}
+        self.script: deque[Reply] = deque()
+        self.always: Reply | None = None
         self.stream = "open"  # or "silent" (no hello), "closed" (hung up at once), or an HTTP code
         self.tick_s = 15.0
         self.heartbeat_s = 45
-        self.streams: Dict[str, List[queue.SimpleQueue[Optional[Tuple[str, Any]]]]] = {}
+        self.streams: dict[str, list[queue.SimpleQueue[tuple[str, Any] | None]]] = {}
         self._changed = threading.Condition()
         self._base = path + PREFIX
         self._server = _Server(("127.0.0.1", port), _Handler)
@@ -152,18 +156,20 @@ class FakeService:
                     raise AssertionError(f"not within {seconds} s; journal: {self.paths()}")
                 self._changed.wait(min(left, 0.05))
 
-    def posts(self, path: str = "") -> List[Request]:
+    def posts(self, path: str = "") -> list[Request]:
         """The POST requests so far, or those to one path."""
-        return [one for one in list(self.journal) if one.method == "POST" and one.path in (path or one.path,)]
+        return [one for one in list(self.journal) if one.method == "POST" and (not path or one.path == path)]
 
-    def paths(self) -> List[str]:
+    def paths(self) -> list[str]:
+        """Of all requests so far."""
         return [one.path for one in list(self.journal)]
 
-    def documents(self) -> List[Dict[str, Any]]:
+    def documents(self) -> list[dict[str, Any]]:
+        """The snapshots so far."""
         return [one.document for one in self.posts()]
 
     @property
-    def last(self) -> Dict[str, Any]:
+    def last(self) -> dict[str, Any]:
         """The newest snapshot."""
         return self.posts()[-1].document
 
@@ -174,9 +180,9 @@ class FakeService:
         return one
 
     @property
-    def totals(self) -> Dict[str, float]:
+    def totals(self) -> dict[str, float]:
         """Over all sessions."""
-        totals: Dict[str, float] = dict.fromkeys(SEED_COUNTERS, 0)
+        totals: dict[str, float] = dict.fromkeys(SEED_COUNTERS, 0)
         for session in list(self.sessions.values()):
             for name, value in session.totals.items():
                 totals[name] = totals.get(name, 0) + value
@@ -184,7 +190,7 @@ class FakeService:
 
     # What a test does to the reporter.
 
-    def press_stop(self, session_id: str, reason: Optional[str] = None, *, push: bool = True) -> str:
+    def press_stop(self, session_id: str, reason: str | None = None, *, push: bool = True) -> str:
         """A person presses Stop; `push=False` loses the push, so that only answers carry it."""
         command = {"id": f"stop-{time.time_ns()}", "type": "stop", "reason": reason, "issued_at": _now()}
         with self._changed:
@@ -202,15 +208,17 @@ class FakeService:
     # What the handlers do.
 
     def note(self, request: Request) -> None:
+        """Writes a line of the journal."""
         with self._changed:
             self.journal.append(request)
             self._changed.notify_all()
 
-    def next_reply(self) -> Optional[Reply]:
+    def next_reply(self) -> Reply | None:
+        """The next of the script, or what is always answered."""
         with self._changed:
             return self.script.popleft() if self.script else self.always
 
-    def merge(self, request: Request) -> Dict[str, Any]:
+    def merge(self, request: Request) -> dict[str, Any]:
         """Takes the snapshot and answers as the contract says."""
         document = request.document
         session_id, instance_id = document["session_id"], document["instance_id"]
@@ -229,12 +237,14 @@ class FakeService:
                 "config": {"heartbeat_s": self.heartbeat_s, "min_interval_s": 1, "stream": True},
             }
 
-    def level(self, session_id: str, instance_id: str) -> List[Dict[str, Any]]:
+    def commands(self, session_id: str, instance_id: str) -> list[dict[str, Any]]:
+        """The commands that stand for an instance."""
         with self._changed:
             session = self.sessions.get(session_id)
             return session.commands_for(instance_id) if session else []
 
-    def within(self, path: str) -> Optional[str]:
+    def within(self, path: str) -> str | None:
+        """A path without the prefix; None when it is another one's."""
         return path[len(self._base) :] if path.startswith(self._base) else None
 
 
@@ -274,7 +284,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.hang_up:
             self.close_connection = True
             return
-        if request.headers.get("authorization") != f"Bearer {TOKEN}" and reply.code == 200:
+        if request.headers.get("authorization") != f"Bearer {self.service.token}" and reply.code == 200:
             reply = Reply(401, "token")
         self._answer(reply, {**answer, **reply.fields})
 
@@ -298,7 +308,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.service.within(parts.path) or parts.path
         return Request(time.monotonic(), method, path, query, headers, json.loads(raw) if raw else {}, raw)
 
-    def _answer(self, reply: Reply, document: Dict[str, Any]) -> None:
+    def _answer(self, reply: Reply, document: dict[str, Any]) -> None:
         if reply.problem:
             document = {"type": "urn:botlight:problem:" + reply.problem, "status": reply.code, "code": reply.problem}
         body = json.dumps(document).encode() if reply.body is None else reply.body
@@ -322,10 +332,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self, request: Request, service: FakeService) -> None:
         key = request.query["instance_id"]
-        mine: queue.SimpleQueue[Optional[Tuple[str, Any]]] = queue.SimpleQueue()
+        mine: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
         service.streams.setdefault(key, []).append(mine)
         self._head("text/event-stream")
-        commands = service.level(request.query["session_id"], key)
+        commands = service.commands(request.query["session_id"], key)
         self._event("hello", {"commands": commands, "server_time": _now(), "heartbeat_s": service.heartbeat_s})
         with contextlib.suppress(OSError):
             while True:

@@ -56,23 +56,8 @@ import threading
 import time
 import urllib.parse
 import uuid
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    AsyncIterator,
-    Callable,
-    Deque,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    NamedTuple,
-    Optional,
-    Tuple,
-    TypeVar,
-    Union,
-    cast,
-)
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -114,7 +99,7 @@ _log = logging.getLogger("status_reporter")
 _log.addHandler(logging.NullHandler())
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_Item = Tuple[Callable[..., None], float, Tuple[Any, ...]]  # a keeper's method, when it was called, with what
+_Item = tuple[Callable[..., None], float, tuple[Any, ...]]  # a keeper's method, when it was called, with what
 
 
 class StopRequested(BaseException):
@@ -123,7 +108,7 @@ class StopRequested(BaseException):
     It is no `Exception`, so that the `except Exception` around one application does not swallow it.
     """
 
-    def __init__(self, reason: Optional[str] = None, command_id: Optional[str] = None) -> None:
+    def __init__(self, reason: str | None = None, command_id: str | None = None) -> None:
         super().__init__(reason or "a person pressed Stop")
         self.reason = reason
         self.command_id = command_id
@@ -151,7 +136,7 @@ def _text(value: object, limit: int) -> str:
     return text.translate(_CONTROLS).encode("utf-8", "replace").decode("utf-8")
 
 
-def _optional_text(value: object, limit: int) -> Optional[str]:
+def _optional_text(value: object, limit: int) -> str | None:
     return None if value is None else _reason(value, limit)
 
 
@@ -171,7 +156,7 @@ def _message(error: object, limit: int) -> str:
     return ", ".join(words)[:limit]
 
 
-def _error(value: object) -> Optional[Dict[str, Optional[str]]]:
+def _error(value: object) -> dict[str, str | None] | None:
     """The `error` of a result, from an exception, a text or nothing."""
     if value is None:
         return None
@@ -187,7 +172,7 @@ class _Freezer:
         self.values = 128
         self.room = _DETAILS_BYTES
 
-    def freeze(self, details: object) -> Optional[Dict[str, Any]]:
+    def freeze(self, details: object) -> dict[str, Any] | None:
         """Plain details, or None when these are no dict."""
         frozen = self._value(details, 0)
         return frozen if type(frozen) is dict else None
@@ -205,7 +190,7 @@ class _Freezer:
 
     def _many(self, value: object, depth: int) -> Any:
         if issubclass(type(value), dict):
-            pairs = list(dict.items(dict.copy(cast("Dict[Any, Any]", value))))[:32]
+            pairs = list(dict.items(dict.copy(cast("dict[Any, Any]", value))))[:32]
             return {self._key(key): self._value(item, depth) for key, item in pairs if self._fits()}
         plain: Any = list if issubclass(type(value), list) else tuple
         return [self._value(item, depth) for item in plain.__getitem__(value, slice(32)) if self._fits()]
@@ -229,7 +214,7 @@ class _Freezer:
         return number if number is not None and math.isfinite(number) else "nan" if number is None else str(number)
 
 
-def _number(value: object) -> Union[int, float, None]:
+def _number(value: object) -> int | float | None:
     """The plain int or float of a number, whatever class made of them it has; None when it is no number."""
     kind = type(value)
     if issubclass(kind, int) and kind is not bool:
@@ -246,7 +231,7 @@ def _small(number: int) -> bool:
 _exactly = decimal.Context(prec=40, traps=[])
 
 
-def _millionths(amount: Any) -> Optional[int]:
+def _millionths(amount: Any) -> int | None:
     """An amount to count, or None when it is none: a finite number from 0 to a thousand million."""
     if type(amount) is decimal.Decimal and amount.is_finite():
         plain = _exactly.plus(amount)
@@ -261,11 +246,11 @@ def _decimals(millionths: int) -> str:
     return f"{whole}.{rest:06d}".rstrip("0") if rest else str(whole)
 
 
-def _job_key(key: object) -> Optional[str]:
+def _job_key(key: object) -> str | None:
     """The text of a job's key; None when no text can be had without running the key's own code."""
     kind = type(key)
-    if kind is tuple and len(cast("Tuple[object, ...]", key)) <= 8:
-        parts = [_job_key(part) for part in cast("Tuple[object, ...]", key)]
+    if kind is tuple and len(cast("tuple[object, ...]", key)) <= 8:
+        parts = [_job_key(part) for part in cast("tuple[object, ...]", key)]
         return None if None in parts else json.dumps(parts, ensure_ascii=False)
     if issubclass(kind, str):
         return _text(key, 4_096) or None
@@ -281,7 +266,7 @@ def _short_key(key: str) -> str:
     return key if len(key) <= 128 else key[:95] + "…" + hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
 
 
-def _link(url: object) -> Optional[str]:
+def _link(url: object) -> str | None:
     """A link that may be shown, or None: half a link would lead elsewhere."""
     if not issubclass(type(url), str):
         return None
@@ -289,7 +274,7 @@ def _link(url: object) -> Optional[str]:
     return link if re.fullmatch(r"https?://\S{1,490}", link) and len(link) <= 500 else None
 
 
-def _clamp(value: object, low: float, high: float) -> Optional[float]:
+def _clamp(value: object, low: float, high: float) -> float | None:
     """A number within its bounds; None when it is no number."""
     number = _number(value)
     return None if number is None else float(min(max(number, low), high))
@@ -315,7 +300,7 @@ class _Stop:
 
     __slots__ = ("id", "reason", "seen")
 
-    def __init__(self, command_id: str, reason: Optional[str]) -> None:
+    def __init__(self, command_id: str, reason: str | None) -> None:
         self.id = command_id
         self.reason = reason
         self.seen = False
@@ -327,7 +312,7 @@ class _Receipt:
     __slots__ = ("acknowledged",)
 
     def __init__(self) -> None:
-        self.acknowledged: Optional[bool] = None
+        self.acknowledged: bool | None = None
 
 
 class _Run:
@@ -336,12 +321,12 @@ class _Run:
     Callers write `ending` and `next`, the keeper all else; each step is one atomic operation, so no lock is needed.
     """
 
-    def __init__(self, session_id: Optional[str]) -> None:
+    def __init__(self, session_id: str | None) -> None:
         self.session_id = session_id
-        self.instance_id: Optional[str] = None
-        self.stop: Optional[_Stop] = None
-        self.ending: Dict[str, _Receipt] = {}  # "said" by the bot, or "guessed": the first of each counts
-        self.next: Dict[str, _Run] = {}  # the run that follows; the first one put in counts
+        self.instance_id: str | None = None
+        self.stop: _Stop | None = None
+        self.ending: dict[str, _Receipt] = {}  # "said" by the bot, or "guessed": the first of each counts
+        self.next: dict[str, _Run] = {}  # the run that follows; the first one put in counts
         self.waited = 0.0  # seconds that the bot has already given its end
 
     @property
@@ -354,15 +339,15 @@ class _Health:
 
     def __init__(self) -> None:
         self.stream = "off"
-        self.heard_at: Optional[float] = None
-        self.next_try_at: Optional[float] = None
+        self.heard_at: float | None = None
+        self.next_try_at: float | None = None
         self.fails = 0
         self.last_error = ""
         self.ignored = 0
         self.drops = 0
         self.unkeyed = 0
-        self.counters: Dict[str, int] = {}
-        self.clock_offset_s: Optional[float] = None
+        self.counters: dict[str, int] = {}
+        self.clock_offset_s: float | None = None
 
 
 class _Mute(threading.local):
@@ -380,14 +365,14 @@ _mute = _Mute()
 class _Activity(NamedTuple):
     n: int
     name: str
-    details: Optional[Dict[str, Any]]
+    details: dict[str, Any] | None
     at: float
 
 
 class _Outcome(NamedTuple):
     n: int
     at: float
-    row: Dict[str, Any]  # as on the wire, but for its age
+    row: dict[str, Any]  # as on the wire, but for its age
 
 
 class _Sent(NamedTuple):
@@ -397,7 +382,7 @@ class _Sent(NamedTuple):
     path: str
     body: bytes
     version: int
-    counters: Dict[str, int]
+    counters: dict[str, int]
     activity_n: int
     outcome_n: int
     gap_ms: int
@@ -413,7 +398,7 @@ class _JobKeys:
     """
 
     def __init__(self) -> None:
-        self._known: Dict[bytes, int] = {}
+        self._known: dict[bytes, int] = {}
 
     def first_sight(self, key: str) -> bool:
         return self._raise(key, 0)
@@ -438,34 +423,34 @@ class _Ledger:
     remembered, so that another session can go on with the rest.
     """
 
-    def __init__(self, health: _Health, keys: Optional[_JobKeys] = None) -> None:
+    def __init__(self, health: _Health, keys: _JobKeys | None = None) -> None:
         self.health = health
         self.keys = keys or _JobKeys()
-        self.run: Optional[_Run] = None
+        self.run: _Run | None = None
         self.session_id = ""
         self.instance_id = ""
         self.attach = False
-        self.bot: Dict[str, str] = {}
+        self.bot: dict[str, str] = {}
         self.began_at = 0.0
         self.seq = 0
-        self.counters: Dict[str, int] = dict.fromkeys(_SEED_COUNTERS, 0)
-        self.acked: Dict[str, int] = {}
-        self.activity: Optional[_Activity] = None
-        self.recent: Deque[_Activity] = collections.deque(maxlen=_MAX_LISTED)
-        self.outcomes: Deque[_Outcome] = collections.deque()
+        self.counters: dict[str, int] = dict.fromkeys(_SEED_COUNTERS, 0)
+        self.acked: dict[str, int] = {}
+        self.activity: _Activity | None = None
+        self.recent: collections.deque[_Activity] = collections.deque(maxlen=_MAX_LISTED)
+        self.outcomes: collections.deque[_Outcome] = collections.deque()
         self.outcome_n = 0
-        self.progress: Optional[Dict[str, Optional[int]]] = None
+        self.progress: dict[str, int | None] | None = None
         self.progress_at = 0.0
-        self.pause: Optional[Tuple[object, float, Optional[str]]] = None
-        self.commands: Dict[str, bool] = {}
+        self.pause: tuple[object, float, str | None] | None = None
+        self.commands: dict[str, bool] = {}
         self.gap_ms = 0
-        self.result: Optional[Dict[str, Any]] = None
+        self.result: dict[str, Any] | None = None
         self.ended_at = 0.0
         self.version = 0
         self.acked_version = 0
         self.urgent = False
         self.not_before = -math.inf
-        self.receipts: List[Tuple[_Receipt, int, int]] = []
+        self.receipts: list[tuple[_Receipt, int, int]] = []
 
     # What the bot says. Each of these is called with the time of the bot's call first.
 
@@ -478,7 +463,7 @@ class _Ledger:
             self.health.counters[name] = self.health.counters.get(name, 0) + amount
             self._progressed(at)
 
-    def act(self, at: float, name: str, details: Optional[Dict[str, Any]]) -> None:
+    def act(self, at: float, name: str, details: dict[str, Any] | None) -> None:
         """Sets the current activity; the same one again changes nothing."""
         while details and _size(_dumps(details)) > _DETAILS_BYTES:
             details.popitem()
@@ -489,14 +474,14 @@ class _Ledger:
         self.recent.append(self.activity)
         self._progressed(at)
 
-    def find(self, at: float, key: Optional[str]) -> None:
+    def find(self, at: float, key: str | None) -> None:
         """Counts a job as found, once."""
         if key is None:
             self.health.unkeyed += 1
         if key is None or self.keys.first_sight(key):
             self.count(at, "jobs_found", _MILLION)
 
-    def resolve(self, at: float, key: Optional[str], row: Dict[str, Any], amount: int) -> None:
+    def resolve(self, at: float, key: str | None, row: dict[str, Any], amount: int) -> None:
         """Counts a job's outcome, once, with the credits it took, and holds it for the proof list."""
         outcome = row["outcome"]
         if key is not None and not self.keys.first_outcome(key, outcome):
@@ -510,7 +495,7 @@ class _Ledger:
             self.outcomes.append(_Outcome(self.outcome_n, at, {"n": self.outcome_n, "key": name, **row}))
         self._progressed(at)
 
-    def advance(self, at: float, done: int, total: Optional[int]) -> None:
+    def advance(self, at: float, done: int, total: int | None) -> None:
         progress = {"done": done, "total": total}
         if progress != self.progress:
             self.progress = progress
@@ -520,7 +505,7 @@ class _Ledger:
         """A checkpoint is progress, but none that a person would have to see at once."""
         self.progress_at = max(self.progress_at, at)
 
-    def wait(self, _at: float, pause: object, until: float, reason: Optional[str]) -> None:
+    def wait(self, _at: float, pause: object, until: float, reason: str | None) -> None:
         self.pause = (pause, until, reason)
         self.version += 1
 
@@ -537,7 +522,7 @@ class _Ledger:
 
     # What the keeper does with it.
 
-    def begin(self, at: float, run: _Run, bot: Dict[str, str], *, attach: bool) -> None:
+    def begin(self, at: float, run: _Run, bot: dict[str, str], *, attach: bool) -> None:
         self.run = run
         self.session_id = cast("str", run.session_id)
         self.instance_id = run.instance_id = str(uuid.uuid4())
@@ -548,7 +533,7 @@ class _Ledger:
         self.version += 1
         self.urgent = True
 
-    def end(self, at: float, result: Dict[str, Any], receipt: _Receipt) -> None:
+    def end(self, at: float, result: dict[str, Any], receipt: _Receipt) -> None:
         """Sets how the instance ended; what the bot says itself replaces a guess, and nothing replaces that."""
         if self.result is None or (self.result["inferred"] and not result["inferred"]):
             self.result = result
@@ -643,7 +628,7 @@ class _Ledger:
         self._settle()
         return had
 
-    def successor(self, now: float) -> Optional[_Ledger]:
+    def successor(self, now: float) -> _Ledger | None:
         """The ledger of a new session with all that was not acknowledged here; None when an ended bot has nothing left."""
         rest = {name: value - self.acked.get(name, 0) for name, value in self.counters.items()}
         if self.result and not any(rest.values()) and not self.outcomes:
@@ -662,7 +647,7 @@ class _Ledger:
 
     # What goes onto the wire.
 
-    def snapshot(self, now: float, wall: float, heartbeat_s: int, diag: Dict[str, Any]) -> _Sent:
+    def snapshot(self, now: float, wall: float, heartbeat_s: int, diag: dict[str, Any]) -> _Sent:
         """A request with everything there is to say at `now` (monotonic; `wall` is information only)."""
         path = "/complete" if self.result else "/heartbeat" if self.acked_version else "/start"
         self.seq += 1
@@ -693,12 +678,12 @@ class _Ledger:
         version, counters = self.version, dict(self.counters)
         return _Sent(self, path, body, version, counters, activity_n, outcome_n, self.gap_ms)
 
-    def _waiting(self, now: float) -> Optional[Dict[str, Any]]:
+    def _waiting(self, now: float) -> dict[str, Any] | None:
         if not self.pause or self.pause[1] <= now:
             return None
         return {"seconds_left": min(math.ceil(self.pause[1] - now), 2_592_000), "reason": self.pause[2]}
 
-    def _pack(self, document: Dict[str, Any], now: float) -> Tuple[bytes, int]:
+    def _pack(self, document: dict[str, Any], now: float) -> tuple[bytes, int]:
         """The body, and the last outcome in it: what does not fit into 12 KB goes with the next request."""
         counters = ",".join(f"{_dumps(name)}:{_decimals(value)}" for name, value in self.counters.items())
         head = _dumps(document)[:-1] + ',"counters":{' + counters + "}"
@@ -724,9 +709,9 @@ class _Ledger:
         return _dumps({**outcome.row, "age_ms": _ms(now - outcome.at)})
 
 
-def _as_many_as_fit(texts: Iterable[str], room: int) -> Tuple[List[str], int]:
+def _as_many_as_fit(texts: Iterable[str], room: int) -> tuple[list[str], int]:
     """The first of `texts` that fit into `room` bytes, 20 at most, and the room that is left."""
-    taken: List[str] = []
+    taken: list[str] = []
     for text in texts:
         room_then = room - _size(text) - 1
         if room_then < 0 or len(taken) == _MAX_LISTED:
@@ -740,7 +725,7 @@ def _ms(seconds: float) -> int:
     return int(min(max(seconds * 1000, 0), _MAX_AGE_MS))
 
 
-def _describe_client() -> Dict[str, str]:
+def _describe_client() -> dict[str, str]:
     system = " ".join(os.uname()[0:3:2]) if hasattr(os, "uname") else sys.platform
     python = ".".join(str(part) for part in sys.version_info[:3])
     return {"name": "status_reporter.py", "version": __version__, "python": python, "os": _text(system, 64)}
@@ -757,9 +742,9 @@ class _Bundle:
     """
 
     def __init__(self) -> None:
-        self.items: List[_Item] = []
-        self._counts: Dict[str, _Item] = {}
-        self._newest: Deque[_Item] = collections.deque(maxlen=100)
+        self.items: list[_Item] = []
+        self._counts: dict[str, _Item] = {}
+        self._newest: collections.deque[_Item] = collections.deque(maxlen=100)
 
     def add(self, item: _Item) -> None:
         call, at, args = item
@@ -779,7 +764,7 @@ class _Bundle:
         else:
             self._newest.append(item)
 
-    def closed(self) -> List[_Item]:
+    def closed(self) -> list[_Item]:
         self._close()
         return self.items
 
@@ -831,7 +816,7 @@ class _Pace:
         self._firm = False
         self._stretch = random.uniform(0.9, 1.1)  # noqa: S311 -- spreads load, guards nothing
 
-    def failed(self, now: float, retry_after: Optional[float] = None, *, firm: bool = False) -> None:
+    def failed(self, now: float, retry_after: float | None = None, *, firm: bool = False) -> None:
         self.fails += 1
         self._not_before = now + max(_back_off(self.fails, 60.0), retry_after or 0.0)
         self._firm = firm
@@ -890,7 +875,7 @@ class _Address:
     """Where the service is, and how one gets there. Raises ValueError, never with the value in it."""
 
     def __init__(
-        self, base_url: str, token: str, *, allow_insecure: bool, proxy: Union[str, bool, None], ca_file: Optional[str]
+        self, base_url: str, token: str, *, allow_insecure: bool, proxy: str | bool | None, ca_file: str | None
     ) -> None:
         if not re.fullmatch(r"[!-~]{1,2000}", base_url):
             raise ValueError("base_url: expected http:// or https:// and a host, without spaces")
@@ -911,11 +896,11 @@ class _Address:
         self.path = parts.path.rstrip("/") + _PREFIX
         self.ca_file = ca_file
         self.allow_insecure = allow_insecure
-        self.family: Optional[int] = None  # the address family that worked last
+        self.family: int | None = None  # the address family that worked last
         self._token = token
         self._proxy_wish = proxy
-        self._proxy: Optional[urllib.parse.SplitResult] = None
-        self._tls: Optional[ssl.SSLContext] = None
+        self._proxy: urllib.parse.SplitResult | None = None
+        self._tls: ssl.SSLContext | None = None
         if isinstance(proxy, str):
             self._proxy = _proxy_address(proxy)
             if self._proxy is None:
@@ -932,7 +917,7 @@ class _Address:
         if self._proxy_wish is None and self.secure and not _is_loopback(self.host) and not _no_proxy(self.host):
             self._proxy = _proxy_address(_environ("https_proxy") or _environ("all_proxy"))
 
-    def headers(self, accept: str) -> Dict[str, str]:
+    def headers(self, accept: str) -> dict[str, str]:
         agent = f"status-reporter/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]} {sys.platform}"
         return {
             "Authorization": "Bearer " + self._token,
@@ -968,7 +953,7 @@ class _Address:
     def _dial(self, host: str, port: int, line: _Line) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         found.sort(key=lambda one: one[0] != self.family)
-        error: Optional[OSError] = None
+        error: OSError | None = None
         for family, kind, proto, _, target in found[:4]:
             sock = socket.socket(family, kind, proto)
             try:
@@ -1013,7 +998,7 @@ def _environ(name: str) -> str:
     return os.environ.get(name) or os.environ.get(name.upper()) or ""
 
 
-def _proxy_address(text: str) -> Optional[urllib.parse.SplitResult]:
+def _proxy_address(text: str) -> urllib.parse.SplitResult | None:
     """An http proxy; None for anything else, which is then not used."""
     try:
         parts = urllib.parse.urlsplit(text if "://" in text else "http://" + text)
@@ -1062,7 +1047,7 @@ class _Line:
         self.began_at = time.monotonic()
         self.deadline = self.began_at + seconds
         self.was_cut = False
-        self._sock: Optional[socket.socket] = None
+        self._sock: socket.socket | None = None
 
     def hold(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -1088,8 +1073,8 @@ class _Answer(NamedTuple):
     """What came of a request. `code` is 0 where no answer of the service came; `error` is a fixed phrase."""
 
     code: int
-    document: Dict[str, Any]
-    retry_after: Optional[float] = None
+    document: dict[str, Any]
+    retry_after: float | None = None
     error: str = ""
 
 
@@ -1144,7 +1129,7 @@ def _read(response: http.client.HTTPResponse, raw: bytes) -> _Answer:
     return _Answer(code, document, retry_after, "" if code in (200, 201) else f"HTTP {code}")
 
 
-def _parse(raw: Union[bytes, str]) -> Optional[Dict[str, Any]]:
+def _parse(raw: bytes | str) -> dict[str, Any] | None:
     try:
         document = json.loads(raw)
     except (ValueError, RecursionError):
@@ -1152,7 +1137,7 @@ def _parse(raw: Union[bytes, str]) -> Optional[Dict[str, Any]]:
     return document if isinstance(document, dict) else None
 
 
-def _retry_after(value: Optional[str], date: Optional[str]) -> Optional[float]:
+def _retry_after(value: str | None, date: str | None) -> float | None:
     """Seconds from 0 to 300, from digits, or from a date measured with the answerer's own clock; None from the rest."""
     text = (value or "").strip()
     if re.fullmatch(r"[0-9]{1,20}", text):
@@ -1166,10 +1151,10 @@ def _retry_after(value: Optional[str], date: Optional[str]) -> Optional[float]:
     return min(max(wait.total_seconds(), 0.0), 300.0)
 
 
-def _events(lines: Iterable[bytes]) -> Iterator[Tuple[str, str]]:
+def _events(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
     """The (event, data) pairs of an event stream; a comment yields an event without a name, as a sign of life."""
     event = "message"
-    data: List[str] = []
+    data: list[str] = []
     for raw in lines:
         line = raw.decode("utf-8", "replace").rstrip("\r\n")
         if line.startswith(":"):
@@ -1197,9 +1182,9 @@ class _Worker:
         self.closed = False
         self._name = name
         self._generation = 0
-        self._thread: Optional[threading.Thread] = None
-        self._heirs: Dict[Optional[threading.Thread], threading.Thread] = {}
-        self._abandoned: List[threading.Thread] = []
+        self._thread: threading.Thread | None = None
+        self._heirs: dict[threading.Thread | None, threading.Thread] = {}
+        self._abandoned: list[threading.Thread] = []
 
     def round(self) -> None:
         raise NotImplementedError
@@ -1207,6 +1192,11 @@ class _Worker:
     def ensure(self) -> bool:
         """Starts the thread unless it runs; False when the system has no thread for us."""
         return self.closed or (self._thread is not None and self._thread.is_alive()) or self._start()
+
+    @property
+    def started(self) -> bool:
+        """Whether there was a thread; from then on the other threads see to it that there is one."""
+        return self._thread is not None
 
     def replace(self) -> bool:
         """Leaves a thread that hangs to itself and starts another; three may hang at a time."""
@@ -1250,7 +1240,7 @@ class _Sender(_Worker):
 
     def __init__(self, address: _Address, keeper: _Keeper) -> None:
         super().__init__("sender")
-        self.orders: queue.SimpleQueue[Union[_Order, _Remark, None]] = queue.SimpleQueue()
+        self.orders: queue.SimpleQueue[_Order | _Remark | None] = queue.SimpleQueue()
         self._address = address
         self._keeper = keeper
 
@@ -1276,14 +1266,14 @@ class _Stream(_Worker):
 
     def __init__(self, address: _Address, keeper: _Keeper) -> None:
         super().__init__("stream")
-        self.line: Optional[_Line] = None
+        self.line: _Line | None = None
         self._address = address
         self._keeper = keeper
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._target: Optional[Tuple[str, str]] = None
+        self._target: tuple[str, str] | None = None
         self._fails = 0
 
-    def aim(self, target: Optional[Tuple[str, str]]) -> None:
+    def aim(self, target: tuple[str, str] | None) -> None:
         """Names the session and instance whose commands to hear; None ends the stream."""
         if target != self._target:
             self._target = target
@@ -1302,7 +1292,7 @@ class _Stream(_Worker):
         with contextlib.suppress(queue.Empty):
             self._wake.get(timeout=pause)
 
-    def _hear(self, target: Tuple[str, str]) -> float:
+    def _hear(self, target: tuple[str, str]) -> float:
         """Hears one connection to its end; answers how many seconds to wait before the next."""
         line = self.line = _Line(_REQUEST_S)
         try:
@@ -1319,7 +1309,7 @@ class _Stream(_Worker):
         self._keeper.tell(_Keeper.streaming, target[1], "degraded" if broken else "off")
         return pause
 
-    def _listen(self, target: Tuple[str, str], line: _Line) -> Optional[float]:
+    def _listen(self, target: tuple[str, str], line: _Line) -> float | None:
         session_id, instance_id = target
         query = urllib.parse.urlencode({"session_id": session_id, "instance_id": instance_id})
         link = self._address.connect(line)
@@ -1336,7 +1326,7 @@ class _Stream(_Worker):
                 line.extend(_HELLO_S)
                 return self._follow(instance_id, response, line)
 
-    def _follow(self, instance_id: str, response: http.client.HTTPResponse, line: _Line) -> Optional[float]:
+    def _follow(self, instance_id: str, response: http.client.HTTPResponse, line: _Line) -> float | None:
         greeted = False
         for event, text in _events(_lines(response)):
             if greeted:
@@ -1380,14 +1370,14 @@ class _Keeper(_Worker):
         self.pace = _Pace(interval)
         self.sender = _Sender(address, self)
         self.stream = _Stream(address, self)
-        self.on_stop: List[_OnStop] = []
+        self.on_stop: list[_OnStop] = []
         self._may_stream = stream
         self._ledger = _Ledger(self.health)
-        self._closing: List[_Ledger] = []  # ended, but not all of it acknowledged; at most 16
-        self._flight: Optional[_Order] = None
-        self._sleep: Optional[_SleepWatch] = None
+        self._closing: list[_Ledger] = []  # ended, but not all of it acknowledged; at most 16
+        self._flight: _Order | None = None
+        self._sleep: _SleepWatch | None = None
         self._warned = False
-        self._offline_at: Optional[float] = None
+        self._offline_at: float | None = None
         self._moved_at = -math.inf
         self._busy_at = 0.0
         self._busy_items = 0
@@ -1469,8 +1459,8 @@ class _Keeper(_Worker):
 
     # Sending.
 
-    def _next_up(self) -> Tuple[float, Optional[_Ledger]]:
-        best: Tuple[float, Optional[_Ledger]] = (math.inf, None)
+    def _next_up(self) -> tuple[float, _Ledger | None]:
+        best: tuple[float, _Ledger | None] = (math.inf, None)
         for ledger in (*self._closing, self._ledger):
             if ledger.speaks:
                 when = max(self.pace.when(wanted=ledger.wanted, urgent=ledger.urgent), ledger.not_before)
@@ -1485,7 +1475,7 @@ class _Keeper(_Worker):
         self.pace.left(now)
         self.sender.orders.put(self._flight)
 
-    def _diag(self, now: float) -> Dict[str, Any]:
+    def _diag(self, now: float) -> dict[str, Any]:
         offline_ms = 0 if self._offline_at is None else _ms(now - self._offline_at)
         health = self.health
         return {"fails": health.fails, "last_error": health.last_error, "drops": health.drops, "offline_ms": offline_ms}
@@ -1513,7 +1503,7 @@ class _Keeper(_Worker):
             self._outage(at, answer, answer.error)
         self.health.fails = self.pace.fails
 
-    def _taken(self, at: float, sent: _Sent, document: Dict[str, Any]) -> None:
+    def _taken(self, at: float, sent: _Sent, document: dict[str, Any]) -> None:
         ledger = sent.ledger
         ledger.acknowledge(sent)
         self.pace.heard(at)
@@ -1528,7 +1518,7 @@ class _Keeper(_Worker):
         self._aim()
 
     @staticmethod
-    def _ended_by_others(ledger: _Ledger, document: Dict[str, Any]) -> bool:
+    def _ended_by_others(ledger: _Ledger, document: dict[str, Any]) -> bool:
         """Whether the session ended explicitly although this instance goes on and nobody asked it to stop."""
         session = document.get("session")
         status = session.get("status") if isinstance(session, dict) else None
@@ -1604,7 +1594,7 @@ class _Keeper(_Worker):
         """A call with wrong arguments was made."""
         self.health.ignored += 1
 
-    def begin(self, at: float, run: _Run, bot: Dict[str, str], *, attach: bool) -> None:
+    def begin(self, at: float, run: _Run, bot: dict[str, str], *, attach: bool) -> None:
         """Starts a session; what was said since the reporter was made belongs to the first one."""
         if self._ledger.run is not None:
             self._closing = [*self._closing, self._ledger][-16:]
@@ -1613,7 +1603,7 @@ class _Keeper(_Worker):
             self.health.counters = {}
         self._ledger.begin(at, run, bot, attach=attach)
 
-    def end(self, at: float, run: _Run, result: Dict[str, Any], receipt: _Receipt) -> None:
+    def end(self, at: float, run: _Run, result: dict[str, Any], receipt: _Receipt) -> None:
         """Ends a session with the bot's own word or, at exit, with a guess."""
         for ledger in (self._ledger, *self._closing):
             if ledger.run is run:
@@ -1737,15 +1727,15 @@ class StatusReporter:
 
     def __init__(
         self,
-        token: Optional[str] = None,
-        base_url: Optional[str] = None,
+        token: str | None = None,
+        base_url: str | None = None,
         *,
-        name: Optional[str] = None,
+        name: str | None = None,
         heartbeat_interval: float = 45.0,
         stream: bool = True,
         exit_timeout: float = 2.0,
-        ca_file: Optional[str] = None,
-        proxy: Union[str, bool, None] = None,
+        ca_file: str | None = None,
+        proxy: str | bool | None = None,
         allow_insecure: bool = False,
         strict: bool = False,
     ) -> None:
@@ -1753,8 +1743,8 @@ class StatusReporter:
         self._name = _text(name if name is not None else os.environ.get("STATUS_REPORTER_NAME", ""), 64)
         self._exit_timeout = _clamp(exit_timeout, 0, 60) or 0.0
         self._run = _Run(None)
-        self._activity: Optional[Tuple[str, Optional[Dict[str, Any]]]] = None
-        self._keeper: Optional[_Keeper] = None
+        self._activity: tuple[str, dict[str, Any] | None] | None = None
+        self._keeper: _Keeper | None = None
         self._attached = False
         self.stop_event: threading.Event = _StopEvent(self)
         self.disabled_reason = ""
@@ -1771,7 +1761,7 @@ class StatusReporter:
             self._keeper = _Keeper(address, _clamp(heartbeat_interval, 1, 3600) or 45.0, stream=stream)
             atexit.register(self._at_exit)
 
-    def _find(self, token: Optional[str], base_url: Optional[str], **ways: Any) -> Optional[_Address]:
+    def _find(self, token: str | None, base_url: str | None, **ways: Any) -> _Address | None:
         """The address of the service; None, with the reason noted, when this bot is to run without one."""
         if os.environ.get("STATUS_REPORTER_DISABLED", "").strip().lower() not in ("", "0", "false", "no"):
             self.disabled_reason = "STATUS_REPORTER_DISABLED is set"
@@ -1814,7 +1804,7 @@ class StatusReporter:
             keeper.ensure()
         return run.session_id or ""
 
-    def _session_of_launcher(self) -> Optional[str]:
+    def _session_of_launcher(self) -> str | None:
         """The session that `botlight run` opened for this process; it is joined once."""
         given = os.environ.get("STATUS_REPORTER_SESSION", "").strip()
         if not given or self._attached:
@@ -1826,7 +1816,7 @@ class StatusReporter:
             return None
 
     @_silent(None)
-    def send_heartbeat(self, activity: str, details: Optional[Dict[str, Any]] = None) -> None:
+    def send_heartbeat(self, activity: str, details: dict[str, Any] | None = None) -> None:
         """Says what the bot does now, e.g. `("applying", {"title": "Data analyst"})`; the newest always arrives."""
         name = _text(activity, 64)
         if not name.strip():
@@ -1850,13 +1840,13 @@ class StatusReporter:
         """Counts applications that failed; `Job.failed` does so by itself."""
         self._count("jobs_failed", n, whole=True)
 
-    def increment_credits_used(self, n: Union[float, decimal.Decimal] = 1) -> None:
+    def increment_credits_used(self, n: float | decimal.Decimal = 1) -> None:
         """Counts credits, fractions too, to the millionth."""
         self._count("credits_used", n)
 
     @_silent(False)
     def complete_session(
-        self, success: bool = True, error: Optional[object] = None, *, timeout: Optional[float] = None
+        self, success: bool = True, error: object | None = None, *, timeout: float | None = None
     ) -> bool:
         """Ends the session: success, failed (with an error), or stopped when the bot has seen a stop and has no error.
 
@@ -1882,12 +1872,12 @@ class StatusReporter:
         return True
 
     @property
-    def stop_reason(self) -> Optional[str]:
+    def stop_reason(self) -> str | None:
         """Why, in the words of whoever pressed Stop, if any."""
         stop = self._run.stop
         return stop.reason if stop else None
 
-    def checkpoint(self, activity: Optional[str] = None, details: Optional[Dict[str, Any]] = None) -> None:
+    def checkpoint(self, activity: str | None = None, details: dict[str, Any] | None = None) -> None:
         """Says that the bot gets on, and raises `StopRequested` when it is to stop, each time. Call it between jobs only."""
         if activity is not None:
             self.send_heartbeat(activity, details)
@@ -1898,10 +1888,10 @@ class StatusReporter:
 
     def wait(
         self,
-        seconds: Union[float, decimal.Decimal],
+        seconds: float | decimal.Decimal,
         *,
-        reason: Optional[str] = None,
-        tick: Optional[Callable[[float], Any]] = None,
+        reason: str | None = None,
+        tick: Callable[[float], Any] | None = None,
     ) -> bool:
         """Waits, and shows for how long; True as soon as a stop is requested, False after the time.
 
@@ -1922,7 +1912,7 @@ class StatusReporter:
         finally:
             self._note(_Ledger.go_on, pause)
 
-    async def wait_async(self, seconds: Union[float, decimal.Decimal], *, reason: Optional[str] = None) -> bool:
+    async def wait_async(self, seconds: float | decimal.Decimal, *, reason: str | None = None) -> bool:
         """`wait` for asyncio; the event loop goes on meanwhile."""
         import asyncio  # noqa: PLC0415 -- already there in a bot that awaits; costs the others 50 ms
 
@@ -1940,9 +1930,7 @@ class StatusReporter:
         finally:
             self._note(_Ledger.go_on, pause)
 
-    def _announce(
-        self, seconds: Union[float, decimal.Decimal], reason: Optional[str]
-    ) -> Optional[Tuple[object, float]]:
+    def _announce(self, seconds: float | decimal.Decimal, reason: str | None) -> tuple[object, float] | None:
         length = _clamp(float(seconds) if type(seconds) is decimal.Decimal else seconds, 0, 1e9)
         if length is None or not length > 0:
             if length is None:
@@ -1981,16 +1969,14 @@ class StatusReporter:
         """
         return _Session(self, version, platform)
 
-    def job(
-        self, key: object, *, title: Optional[str] = None, company: Optional[str] = None, url: Optional[str] = None
-    ) -> Job:
+    def job(self, key: object, *, title: str | None = None, company: str | None = None, url: str | None = None) -> Job:
         """One job by its key; counted as found at first sight, and each of its outcomes once, however often it is seen."""
         text = _job_key(key)
         about = {"title": _optional_text(title, 200), "company": _optional_text(company, 100), "url": _link(url)}
         self._note(_Ledger.find, text)
         return Job(self, text, {name: value for name, value in about.items() if value is not None})
 
-    def track(self, iterable: Iterable[Any], *, found: bool = False, activity: Optional[str] = None) -> _Track:
+    def track(self, iterable: Iterable[Any], *, found: bool = False, activity: str | None = None) -> _Track:
         """The items of an iterable, sync or async, until Stop; then it just ends, so that the code after it runs.
 
         `found` counts each as a job found, `activity` says what is done with each.
@@ -2002,7 +1988,7 @@ class StatusReporter:
         return _During(self, name, details)
 
     @_silent(None)
-    def progress(self, done: int, total: Optional[int] = None) -> None:
+    def progress(self, done: int, total: int | None = None) -> None:
         """Says how far the bot is, in whole numbers."""
         for number in (done, total):
             if number is not None and not (type(number) is int and 0 <= number <= _MAX_ORDINAL):
@@ -2010,7 +1996,7 @@ class StatusReporter:
         self._note(_Ledger.advance, done, total)
         return None
 
-    def increment(self, name: str, n: Union[float, decimal.Decimal] = 1) -> None:
+    def increment(self, name: str, n: float | decimal.Decimal = 1) -> None:
         """Counts anything else, under up to 28 names of the bot's own."""
         self._count(name, n)
 
@@ -2036,7 +2022,7 @@ class StatusReporter:
         return self._await_end(receipt, _clamp(timeout, 0, 1e9) or 0.0)
 
     @_silent(None)
-    def close(self, timeout: Optional[float] = None) -> None:
+    def close(self, timeout: float | None = None) -> None:
         """Ends a session that has no end yet as interrupted, waits like `complete_session`, and ends the threads."""
         keeper = self._keeper
         if keeper is None:
@@ -2048,12 +2034,12 @@ class StatusReporter:
         atexit.unregister(self._at_exit)
 
     @property
-    def session_id(self) -> Optional[str]:
+    def session_id(self) -> str | None:
         """The session's id; None before the first one."""
         return self._run.session_id
 
     @property
-    def status(self) -> Dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """The reporter's own condition, for people who wonder; never the token. At most a moment old."""
         keeper, run, now = self._keeper, self._run, time.monotonic()
         health = keeper.health if keeper else _Health()
@@ -2107,7 +2093,7 @@ class StatusReporter:
         if self._keeper and not _mute.on:
             self._keeper.tell(_Keeper.ignore)
 
-    def _finish(self, outcome: str, error: object) -> Tuple[_Receipt, bool]:
+    def _finish(self, outcome: str, error: object) -> tuple[_Receipt, bool]:
         """Says how the session ended; answers the receipt for that, and whether it was said before."""
         run, keeper = self._run, self._keeper
         mine = _Receipt()
@@ -2122,7 +2108,7 @@ class StatusReporter:
         keeper.tell(_Keeper.end, run, result, receipt)
         return receipt, False
 
-    def _await_end(self, receipt: _Receipt, timeout: Optional[float]) -> bool:
+    def _await_end(self, receipt: _Receipt, timeout: float | None) -> bool:
         patience = _Patience(self, receipt, timeout)
         try:
             while patience.lasts():
@@ -2131,7 +2117,7 @@ class StatusReporter:
             patience.end()
         return receipt.acknowledged is True
 
-    def _farewell(self, why: str, error: Optional[BaseException], timeout: Optional[float]) -> bool:
+    def _farewell(self, why: str, error: BaseException | None, timeout: float | None) -> bool:
         """Gives a session without an end one that is only concluded: what the bot says itself later replaces it."""
         run, keeper = self._run, self._keeper
         if keeper is None or run.session_id is None:
@@ -2156,14 +2142,14 @@ class _Patience:
     failed; but the first attempt is waited for, else a script that lives 50 ms would never get a word out.
     """
 
-    def __init__(self, reporter: StatusReporter, receipt: _Receipt, timeout: Optional[float]) -> None:
+    def __init__(self, reporter: StatusReporter, receipt: _Receipt, timeout: float | None) -> None:
         self._receipt = receipt
         self._keeper = reporter._keeper  # noqa: SLF001 -- same file
         self._run = reporter._run  # noqa: SLF001 -- same file
         self._began_at = time.monotonic()
         self._patient = timeout is not None
         self._seconds = reporter._exit_timeout - self._run.waited if timeout is None else timeout  # noqa: SLF001 -- same file
-        self._able = self._keeper is not None and self._keeper.ensure()
+        self._able = self._keeper is not None and (self._keeper.started or self._keeper.ensure())
 
     def lasts(self) -> bool:
         """Whether to look again: it is not settled, there is somebody who may settle it, and there is time."""
@@ -2180,7 +2166,7 @@ class _Patience:
         self._run.waited += time.monotonic() - self._began_at
 
 
-def _runtime(keeper: Optional[_Keeper]) -> str:
+def _runtime(keeper: _Keeper | None) -> str:
     """What the threads run on; where they are greenlets they starve while the bot computes."""
     for module, question, what in (
         ("gevent.monkey", "is_module_patched", "threading"),
@@ -2189,7 +2175,7 @@ def _runtime(keeper: Optional[_Keeper]) -> str:
         ask = getattr(sys.modules.get(module), question, None)
         if ask is not None and ask(what):
             return module.split(".")[0]
-    return "no-threads" if keeper is None or keeper._thread is None else "threads"  # noqa: SLF001 -- same file
+    return "no-threads" if keeper is None or not keeper.started else "threads"
 
 
 class _StopEvent(threading.Event):
@@ -2202,7 +2188,7 @@ class _StopEvent(threading.Event):
     def is_set(self) -> bool:
         return super().is_set() or self._reporter.should_stop
 
-    def wait(self, timeout: Optional[float] = None) -> bool:
+    def wait(self, timeout: float | None = None) -> bool:
         """Waits in slices of `time.sleep`: a Condition cannot be interrupted by Ctrl-C everywhere."""
         until = math.inf if timeout is None else time.monotonic() + timeout
         while not self.is_set():
@@ -2216,12 +2202,12 @@ class _StopEvent(threading.Event):
 class Job:
     """One job. Also a context manager: an exception that leaves the block is its failure; no outcome counts nothing."""
 
-    def __init__(self, reporter: StatusReporter, key: Optional[str], about: Dict[str, str]) -> None:
+    def __init__(self, reporter: StatusReporter, key: str | None, about: dict[str, str]) -> None:
         self._reporter = reporter
         self._key = key
         self._about = about
 
-    def applied(self, credits: Union[float, decimal.Decimal, None] = None) -> None:  # noqa: A002 -- the wire's word
+    def applied(self, credits: float | decimal.Decimal | None = None) -> None:  # noqa: A002 -- the wire's word
         """The application was made; say so right after the click. Counts `credits` with it."""
         self._resolve("applied", None, credits)
 
@@ -2237,7 +2223,7 @@ class Job:
         amount = 0 if cost is None else _millionths(cost)
         if amount is None:
             self._reporter._ignore("credits: expected a number from 0 to 1000000000")  # noqa: SLF001 -- same file
-        row: Dict[str, Any] = {**self._about, "outcome": outcome}
+        row: dict[str, Any] = {**self._about, "outcome": outcome}
         if reason is not None:
             row["reason"] = _reason(reason, 200)
         if amount:
@@ -2247,7 +2233,7 @@ class Job:
     def __enter__(self) -> Job:  # noqa: PYI034 -- Self came with Python 3.11
         return self
 
-    def __exit__(self, kind: object, error: Optional[BaseException], trace: Optional[TracebackType]) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, Exception):
             self.failed(error)
 
@@ -2263,7 +2249,7 @@ class _Session:
         self._reporter.start_session(*self._about)
         return self._reporter
 
-    def __exit__(self, kind: object, error: Optional[BaseException], trace: Optional[TracebackType]) -> bool:
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> bool:
         receipt, before = self._reporter._finish(*self.outcome(error))  # noqa: SLF001 -- same file
         if not before:
             self._reporter._await_end(receipt, None)  # noqa: SLF001 -- same file
@@ -2272,7 +2258,7 @@ class _Session:
     async def __aenter__(self) -> StatusReporter:
         return self.__enter__()
 
-    async def __aexit__(self, kind: object, error: Optional[BaseException], trace: Optional[TracebackType]) -> bool:
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> bool:
         import asyncio  # noqa: PLC0415 -- already there in a bot that awaits
 
         receipt, before = self._reporter._finish(*self.outcome(error))  # noqa: SLF001 -- same file
@@ -2286,7 +2272,7 @@ class _Session:
         return isinstance(error, StopRequested)
 
     @staticmethod
-    def outcome(error: Optional[BaseException]) -> Tuple[str, object]:
+    def outcome(error: BaseException | None) -> tuple[str, object]:
         """How a session ended that `error`, if any, came out of."""
         if error is None:
             return "success", None
@@ -2302,7 +2288,7 @@ class _Session:
 class _Track:
     """Items until Stop, for `for` and `async for`."""
 
-    def __init__(self, reporter: StatusReporter, items: Iterable[Any], *, found: bool, activity: Optional[str]) -> None:
+    def __init__(self, reporter: StatusReporter, items: Iterable[Any], *, found: bool, activity: str | None) -> None:
         self._reporter = reporter
         self._items = items
         self._found = found
@@ -2340,22 +2326,22 @@ class _Track:
 class _During:
     """An activity for a block."""
 
-    def __init__(self, reporter: StatusReporter, name: str, details: Dict[str, Any]) -> None:
+    def __init__(self, reporter: StatusReporter, name: str, details: dict[str, Any]) -> None:
         self._reporter = reporter
         self._about = (name, details or None)
-        self._before: Optional[Tuple[str, Optional[Dict[str, Any]]]] = None
+        self._before: tuple[str, dict[str, Any] | None] | None = None
 
     def __enter__(self) -> StatusReporter:
         self._before = self._reporter._activity  # noqa: SLF001 -- same file
         self._reporter.send_heartbeat(*self._about)
         return self._reporter
 
-    def __exit__(self, kind: object, error: Optional[BaseException], trace: Optional[TracebackType]) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._before:
             self._reporter.send_heartbeat(*self._before)
 
 
-_reporters: Dict[str, StatusReporter] = {}
+_reporters: dict[str, StatusReporter] = {}
 
 
 def get_reporter() -> StatusReporter:
