@@ -151,12 +151,12 @@ def _escaped(step: str) -> str:
 
 def rfc3339(at: Instant | None) -> str | None:
     """An instant as RFC 3339 in UTC with milliseconds."""
-    return None if at is None else _written(at)
+    return None if at is None else f"{_second(at // 1000)}.{at % 1000:03d}Z"
 
 
 @lru_cache(maxsize=4096)
-def _written(at: int) -> str:
-    return datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{at % 1000:03d}Z"
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def instant_of(text: str, pointer: str) -> Instant:

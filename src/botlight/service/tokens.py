@@ -1,4 +1,4 @@
-"""Tokens: issue, verify, revoke. Verified ones are remembered for two seconds, so a revoked one is refused after that."""
+"""Tokens: issue, verify, revoke. Verified ones are remembered for four seconds, so a revoked one is refused after that."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Tokens"]
 
 log = logging.getLogger(__name__)
 
-REMEMBERED_MS: Final = 2000
+REMEMBERED_MS: Final = 4000
 REMEMBERED: Final = 10_000
 NOTE_USE_EVERY_S: Final = 60.0
 TOKENS_PER_USER: Final = 200
