@@ -41,7 +41,7 @@ class Exchange:
         self.path: str = scope["path"]
         self.address: str = scope["client"][0] if scope.get("client") else ""
         self.https = scope.get("scheme") == "https"
-        self.request_id = f"{random.getrandbits(64):016x}"  # noqa: S311  a name for the log, no secret
+        self.request_id = f"{random.getrandbits(64):016x}"
         self.common: list[tuple[bytes, bytes]] = [(b"x-request-id", self.request_id.encode())]
         self.started = 0  # the status that was answered; 0: none yet
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
