@@ -44,7 +44,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
 
     states: dict[str, SessionState]
     deleted: frozenset[str]  # ids with a tombstone
-    valid: frozenset[str]  # the credentials among those asked for that still let somebody in
+    valid: frozenset[str]  # the credentials among those asked for that nobody took back; the principal knows its expiry
     running: dict[str, int]  # running sessions by user, for the users asked for
 
 
@@ -156,7 +156,10 @@ class Feed(Protocol):
         """Call the sink with every committed transaction, on the event loop, in the order of their positions."""
 
     def ring(self, committed: Committed) -> None:
-        """Announce now what `Store.save` answered; an adapter whose database announces by itself does nothing."""
+        """Announce what `Store.save` or `delete` answered, as soon as all before it is announced.
+
+        An adapter whose database announces by itself does nothing.
+        """
 
     def position(self) -> str:
         """The position of a reader that has seen everything announced so far."""

@@ -8,11 +8,12 @@ from typing import Final
 
 import apsw
 
-__all__ = ["Checkpointer"]
+__all__ = ["EVERY_S", "Checkpointer"]
 
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 0.25
+"""How long what was committed may wait; long enough that a busy service checkpoints many commits at once."""
 
 
 class Checkpointer:
@@ -22,8 +23,9 @@ class Checkpointer:
     writer (PASSIVE); the backstop of the writing connection bounds the log where this thread cannot keep up.
     """
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, every_s: float) -> None:
         self._connection = connection
+        self._every_s = every_s
         self._written = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="botlight-checkpointer", daemon=True)
@@ -44,7 +46,7 @@ class Checkpointer:
     def _run(self) -> None:
         while True:
             self._written.wait()
-            if self._closing.wait(EVERY_S):
+            if self._closing.wait(self._every_s):
                 return
             self._written.clear()
             try:

@@ -11,7 +11,7 @@ import apsw
 
 from botlight.store.errors import AlreadyServed, CannotOpen, ForeignFile
 from botlight.store.sqlite.backup import back_up
-from botlight.store.sqlite.checkpoints import Checkpointer
+from botlight.store.sqlite.checkpoints import EVERY_S, Checkpointer
 from botlight.store.sqlite.connection import connect, transaction
 from botlight.store.sqlite.credentials import Credentials
 from botlight.store.sqlite.failures import Outage
@@ -32,26 +32,27 @@ class SqliteDatabase:
     """An open file. Made by `open`, ended by `close`; in between it serves one event loop at a time."""
 
     def __init__(
-        self, path: Path, connection: apsw.Connection, closing: ExitStack, *, boot: str, vfs: str | None
+        self, path: Path, boot: str, closing: ExitStack, *, vfs: str | None, checkpoint_every_s: float
     ) -> None:
+        """Use `open`. `closing` ends what is begun here; last come the connections, then the lock."""
         self.path = path
         self.boot = boot
         self._vfs = vfs
+        self._closing = closing
+        outage = Outage()
+        connection = connect(path, vfs=vfs)
         self.saver = Saver(connection, boot)
         self.first_position = self.saver.position
         self.credentials = Credentials()
-        self._closing = closing
-        outage = Outage()
-        checkpointer = Checkpointer(connect(path, vfs=vfs))
+        checkpointer = Checkpointer(connect(path, vfs=vfs), checkpoint_every_s)
         closing.callback(checkpointer.close)
-        connections = [connect(path, vfs=vfs, query_only=True) for _ in range(READERS)]
-        self.readers = Readers(connections, outage)
+        self.readers = Readers([connect(path, vfs=vfs, query_only=True) for _ in range(READERS)], outage)
         closing.callback(self.readers.close)
         self.writer = Writer(connection, outage, checkpointer.note)
         closing.callback(self.writer.close)
 
     @classmethod
-    def open(cls, path: Path, *, serve: bool, vfs: str | None = None) -> Self:
+    def open(cls, path: Path, *, serve: bool, vfs: str | None = None, checkpoint_every_s: float = EVERY_S) -> Self:
         """Open the file, make it or bring its schema up to date where needed.
 
         `serve` true: as its one server. False: for a short command, which a server beside it does not mind.
@@ -63,17 +64,14 @@ class SqliteDatabase:
         path = Path(os.path.realpath(path))
         with ExitStack() as closing:
             try:
-                _prepare(path, closing, serve=serve, vfs=vfs)
-                connection = connect(path, vfs=vfs)
-                closing.callback(connection.close)
-                if connection.pragma("journal_mode") != "wal":
-                    raise CannotOpen(f"{path} lies on a file system that SQLite cannot share; choose a local one.")
-                boot = _boot(connection, serve=serve)
-                return cls(path, connection, closing.pop_all(), boot=boot, vfs=vfs)
+                boot = _prepare(path, closing, serve=serve, vfs=vfs)
+                database = cls(path, boot, closing, vfs=vfs, checkpoint_every_s=checkpoint_every_s)
             except apsw.Error as error:
                 raise CannotOpen(f"{path} cannot be opened: {error}") from error
             except OSError as error:
-                raise CannotOpen(f"{path} cannot be opened: {error.strerror}") from error
+                raise CannotOpen(f"{path} cannot be opened: {error.strerror or error}") from error
+            database._closing = closing.pop_all()
+        return database
 
     def back_up(self, target: Path) -> None:
         """Copy the database to a new file, as of one moment, while others go on reading and writing. Blocks.
@@ -93,8 +91,8 @@ class SqliteDatabase:
         self._closing.close()
 
 
-def _prepare(path: Path, closing: ExitStack, *, serve: bool, vfs: str | None) -> None:
-    """Take the server's lock and see to the schema."""
+def _prepare(path: Path, closing: ExitStack, *, serve: bool, vfs: str | None) -> str:
+    """Take the server's lock, see to the schema, and name the life of the file."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if serve:
         closing.callback(OwnerLock(path).release)
@@ -111,6 +109,13 @@ def _prepare(path: Path, closing: ExitStack, *, serve: bool, vfs: str | None) ->
         probe.close()
     if behind:
         _migrate_alone(path, serve=serve, vfs=vfs)
+    connection = connect(path, vfs=vfs)
+    try:
+        if connection.pragma("journal_mode") != "wal":
+            raise CannotOpen(f"{path} lies on a file system that SQLite cannot share; choose a local one.")
+        return _boot(connection, serve=serve)
+    finally:
+        connection.close()
 
 
 def _migrate_alone(path: Path, *, serve: bool, vfs: str | None) -> None:

@@ -43,7 +43,7 @@ class OwnerLock:
                 f"{database} is already served{by}. Stop that server, or choose another file."
             ) from error
         # The first byte is what Windows locks, and a locked byte cannot be read there.
-        os.truncate(self._path, 0)
+        os.ftruncate(self._file, 0)
         os.write(self._file, f"\n{os.getpid()}\n".encode())
 
     def release(self) -> None:

@@ -131,10 +131,11 @@ where session_id = :id and n > :after and (:outcome is null or outcome = :outcom
 order by n limit :limit
 
 -- expired: Open sessions whose lease ran out while the service could hear; lost ones when they are to be closed.
+-- The service has heard for a full lease (model.liveness.lease_ms) or it says nothing about silence yet.
 select id from bot_sessions
 where status in ('running', 'lost') and id > :after
   and coalesce(lease_expires_at, created_at) <= :now - iif(status = 'lost', :closed_after, 0)
-  and coalesce(lease_expires_at, created_at) - coalesce(last_heartbeat_at, created_at) <= :now - :hearing_since
+  and max(60000, 3000 * heartbeat_s) <= :now - :hearing_since
 order by id limit :limit
 
 -- last_tick: When the reaper looked last.

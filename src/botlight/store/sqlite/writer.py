@@ -32,7 +32,7 @@ class _Job(Struct, frozen=True, eq=False):
 class Writer:
     """Runs jobs one after the other on a connection of its own, each with its own transaction.
 
-    `after_commit` is called in the thread after every job that succeeded.
+    `after_commit` is called in the thread after every job that wrote something.
     """
 
     def __init__(self, connection: apsw.Connection, outage: Outage, after_commit: Callable[[], None]) -> None:
@@ -79,15 +79,21 @@ class Writer:
             result: Any = None
             error: Exception | None = None
             try:
-                result = job.work(self._connection)
-                self._outage.over()
-                self._after_commit()
+                result = self._done(job)
             except Exception as caught:  # noqa: BLE001  every error is somebody's answer
                 error = self._outage.of_a_write(caught)
             try:
                 job.loop.call_soon_threadsafe(_settle, job, result, error)
             except RuntimeError:  # the loop is closed: nobody is left to be told
                 continue
+
+    def _done(self, job: _Job) -> Any:
+        before = self._connection.total_changes()
+        result = job.work(self._connection)
+        if self._connection.total_changes() != before:
+            self._outage.over()
+            self._after_commit()
+        return result
 
 
 def _settle(job: _Job, result: Any, error: Exception | None) -> None:
