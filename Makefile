@@ -53,7 +53,7 @@ types: $(VENV)/.dev ## mypy strict on src and tests
 	@$(BIN)/mypy --no-error-summary
 
 audit: $(VENV)/.dev ## known vulnerabilities in what the lock files pin
-	@$(BIN)/pip-audit --require-hashes --disable-pip -r requirements-dev.lock
+	@$(BIN)/pip-audit --strict --progress-spinner off --require-hashes --disable-pip -r requirements-dev.lock
 
 bench: $(VENV)/.dev chromium ## the performance figures, each beside what it is compared with
 	@$(BIN)/python -m bench
