@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 from playwright.sync_api import Locator, Page, expect
 
 
@@ -28,3 +31,14 @@ def step(shown: Locator, name: str) -> Locator:
 def steps(shown: Locator) -> list[str | None]:
     """The states of the four steps, as they stand."""
     return [row.get_attribute("data-state") for row in shown.locator("li[data-step]").all()]
+
+
+PATIENCE_S: Final = 15.0
+
+
+def comes_true(page: Page, expression: str) -> None:
+    """Waits for a JavaScript expression, or a promise of one. The page's policy forbids Playwright's own way to poll."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, expression
+        page.wait_for_timeout(50)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.web.fake_service import FakeService, ago
-from tests.web.parts import card, shows_freshness, shows_state
+from tests.web.parts import card, comes_true, shows_freshness, shows_state
 
 OpenPage = Callable[..., Page]
 
@@ -191,7 +191,7 @@ def test_a_card_taken_off_the_page_leaves_nothing_behind(service: FakeService, o
     expect(card(page, session["id"]).locator('[data-counter="jobs_applied"]')).to_have_text("50")
     assert service.asked("/events") == asked
     page.evaluate("document.querySelector('bot-status-card').remove()")
-    page.wait_for_function("navigator.locks.query().then(({held, pending}) => held.length + pending.length === 0)")
+    comes_true(page, "navigator.locks.query().then(({held, pending}) => held.length + pending.length === 0)")
     service.say("tick", {"server_time": ago(seconds=0)})  # a write finds out that nobody reads any more
     page.wait_for_timeout(100)
     assert service.streams == []

@@ -88,7 +88,9 @@ export class Leadership {
 
   async #serve(term = new AbortController()) {
     this.#term = term;
-    await this.#lead(term.signal);
+    // The lock goes with the abort and not with the end of the reading: a tab being frozen has no time for that.
+    const over = new Promise((resolve) => term.signal.addEventListener("abort", resolve));
+    await Promise.race([this.#lead(term.signal), over]);
     if (this.#term === term) this.#term = null;
   }
 }
