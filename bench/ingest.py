@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -47,14 +48,24 @@ def server(kind: str, folder: Path) -> Iterator[tuple[int, Settings]]:
     command = [sys.executable, "-m", "bench.servers", kind]
     with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL) as process:
         try:
-            for _ in range(200):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.05)
+            _wait(port)
             yield port, Settings.read(environment)
         finally:
             process.send_signal(signal.SIGTERM)
+
+
+def _wait(port: int) -> None:
+    """Until it answers; the socket listens before the store is open."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 async def tokens(settings: Settings) -> list[str]:
@@ -70,7 +81,7 @@ async def tokens(settings: Settings) -> list[str]:
 def show(name: str, rounds: list[Figures], beside: float | None) -> float:
     """Print one row; answers its median."""
     median = statistics.median(one.per_second for one in rounds)
-    spread = f"{min(one.per_second for one in rounds):,.0f}–{max(one.per_second for one in rounds):,.0f}"
+    spread = f"{min(one.per_second for one in rounds):,.0f}-{max(one.per_second for one in rounds):,.0f}"
     p50 = statistics.median(one.p50_ms for one in rounds)
     p99 = statistics.median(one.p99_ms for one in rounds)
     ratio = "" if beside is None else f"{median / beside:.2f}"

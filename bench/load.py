@@ -52,7 +52,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, run: _Run, bots: list[Bot]) -> None:
         self._run = run
-        self._bots = bots
+        self.bots = bots
         self._turn = 0
         self._answer = b""
         self._sent = 0.0
@@ -64,7 +64,7 @@ class _Connection(asyncio.Protocol):
 
     def send(self) -> None:
         assert self.transport is not None
-        bot = self._bots[self._turn % len(self._bots)]
+        bot = self.bots[self._turn % len(self.bots)]
         self._turn += 1
         self._sent = time.perf_counter()
         self.transport.write(bot.request(self._run.port, close=self._run.close))
@@ -86,7 +86,7 @@ class _Connection(asyncio.Protocol):
         elif not self._run.close:
             self.send()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self._run.lost(self)
 
 
@@ -121,7 +121,7 @@ class _Run:
 
     def lost(self, connection: _Connection) -> None:
         if time.perf_counter() < self.until:
-            self._connect(connection._bots)
+            self._connect(connection.bots)
             return
         self._open -= 1
         if self._open == 0 and not self.done.done():
