@@ -172,6 +172,17 @@ def test_the_four_times_are_in_order_though_one_report_brings_three() -> None:
     assert session.stop_delivered_at == session.stop_seen_at == session.ended_at == START + 12 * SECOND
 
 
+def test_the_end_is_not_before_an_acknowledgement_that_a_straggler_brought() -> None:
+    """A late report proves no life, and yet the bot had the stop before it ended."""
+    story = Story()
+    story.hears(seq=1)
+    story.stop()
+    story.hears(seq=3)
+    story.later(20 * SECOND).hears(seq=2, commands=receipt(story, received=True))
+    story.later(SECOND).hears(seq=4, result={"outcome": "stopped", "ended_age_ms": 5 * SECOND})
+    assert story.session.stop_delivered_at == story.session.ended_at == START + 20 * SECOND
+
+
 def test_a_spool_dates_what_was_seen_by_its_end_too() -> None:
     """Found a day later, the acknowledgement is not of today."""
     story = Story()

@@ -65,12 +65,13 @@ def _result(instance: Instance, session: BotSession, snapshot: Snapshot, now: In
     if said.inferred and (known is not None or not _newest(instance, snapshot, fresh=fresh)):
         return known  # else a guess that was refuted would hold again when its report comes twice
     heard = session.last_heartbeat_at if session.last_heartbeat_at is not None else session.started_at
+    acknowledged = max(instance.stop_delivered_at or 0, instance.stop_seen_at or 0)  # maybe by a straggler
     return Result(
         outcome=said.outcome,
         inferred=said.inferred,
         error_type=said.error.type if said.error else None,
         error_message=said.error.message if said.error else None,
-        ended_at=Instant(min(now, max(now - said.ended_age_ms, heard))),
+        ended_at=Instant(min(now, max(now - said.ended_age_ms, heard, acknowledged))),
     )
 
 
