@@ -346,7 +346,7 @@ class _Health:
         self.ignored = 0
         self.drops = 0
         self.unkeyed = 0
-        self.counters: dict[str, int] = {}
+        self.counters = dict.fromkeys(_SEED_COUNTERS, 0)  # of the session that the bot sees
         self.clock_offset_s: float | None = None
 
 
@@ -383,7 +383,7 @@ class _Sent(NamedTuple):
     body: bytes
     version: int
     counters: dict[str, int]
-    activity_n: int
+    recent_n: int
     outcome_n: int
     gap_ms: int
 
@@ -587,7 +587,7 @@ class _Ledger:
         """Forgets what the service has: activities, outcomes and sleep are told until then, counters for ever."""
         for name, value in sent.counters.items():
             self.acked[name] = max(value, self.acked.get(name, 0))
-        while self.recent and self.recent[0].n <= sent.activity_n:
+        while self.recent and self.recent[0].n <= sent.recent_n:
             self.recent.popleft()
         while self.outcomes and self.outcomes[0].n <= sent.outcome_n:
             self.outcomes.popleft()
@@ -673,18 +673,16 @@ class _Ledger:
             "sent_at": _utc(wall),
             "diag": diag,
         }
-        body, outcome_n = self._pack(document, now)
-        activity_n = self.activity.n if self.activity else 0
-        version, counters = self.version, dict(self.counters)
-        return _Sent(self, path, body, version, counters, activity_n, outcome_n, self.gap_ms)
+        body, recent_n, outcome_n = self._pack(document, now)
+        return _Sent(self, path, body, self.version, dict(self.counters), recent_n, outcome_n, self.gap_ms)
 
     def _waiting(self, now: float) -> dict[str, Any] | None:
         if not self.pause or self.pause[1] <= now:
             return None
         return {"seconds_left": min(math.ceil(self.pause[1] - now), 2_592_000), "reason": self.pause[2]}
 
-    def _pack(self, document: dict[str, Any], now: float) -> tuple[bytes, int]:
-        """The body, and the last outcome in it: what does not fit into 12 KB goes with the next request."""
+    def _pack(self, document: dict[str, Any], now: float) -> tuple[bytes, int, int]:
+        """The body, and the last activity and outcome in it: what does not fit into 12 KB goes with the next request."""
         counters = ",".join(f"{_dumps(name)}:{_decimals(value)}" for name, value in self.counters.items())
         head = _dumps(document)[:-1] + ',"counters":{' + counters + "}"
         room = _PACK_BYTES - _size(head)
@@ -701,8 +699,9 @@ class _Ledger:
             self.outcomes.popleft()  # the counters alone fill the request: this one stays counted, but not listed
             self.health.drops += 1
         rows, room = _as_many_as_fit((self._row(one, now) for one in self.outcomes), room)
-        outcome_n = self.outcomes[len(rows) - 1].n if rows else 0
-        return f'{head},"recent":[{",".join(recent)}],"jobs":[{",".join(rows)}]}}'.encode(), outcome_n
+        body = f'{head},"recent":[{",".join(recent)}],"jobs":[{",".join(rows)}]}}'
+        recent_n = self.recent[len(recent) - 1].n if recent else 0
+        return body.encode(), recent_n, self.outcomes[len(rows) - 1].n if rows else 0
 
     @staticmethod
     def _row(outcome: _Outcome, now: float) -> str:
@@ -1600,7 +1599,7 @@ class _Keeper(_Worker):
             self._closing = [*self._closing, self._ledger][-16:]
             self._closing = [ledger for ledger in self._closing if ledger.speaks]
             self._ledger = _Ledger(self.health)
-            self.health.counters = {}
+            self.health.counters = dict.fromkeys(_SEED_COUNTERS, 0)
         self._ledger.begin(at, run, bot, attach=attach)
 
     def end(self, at: float, run: _Run, result: dict[str, Any], receipt: _Receipt) -> None:
@@ -2019,7 +2018,10 @@ class StatusReporter:
         if self._keeper is None or self._run.session_id is None:
             return False
         self._keeper.tell(_Keeper.flush, receipt)
-        return self._await_end(receipt, _clamp(timeout, 0, 1e9) or 0.0)
+        patience = _Patience(self, receipt, _clamp(timeout, 0, 1e9) or 0.0)
+        while patience.lasts():
+            time.sleep(0.002)
+        return receipt.acknowledged is True
 
     @_silent(None)
     def close(self, timeout: float | None = None) -> None:
@@ -2109,12 +2111,9 @@ class StatusReporter:
         return receipt, False
 
     def _await_end(self, receipt: _Receipt, timeout: float | None) -> bool:
-        patience = _Patience(self, receipt, timeout)
-        try:
+        with _Patience(self, receipt, timeout) as patience:
             while patience.lasts():
                 time.sleep(0.002)
-        finally:
-            patience.end()
         return receipt.acknowledged is True
 
     def _farewell(self, why: str, error: BaseException | None, timeout: float | None) -> bool:
@@ -2162,8 +2161,11 @@ class _Patience:
         )
         return spent < limit
 
-    def end(self) -> None:
-        self._run.waited += time.monotonic() - self._began_at
+    def __enter__(self) -> _Patience:  # noqa: PYI034 -- Self came with Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run.waited += time.monotonic() - self._began_at  # of the time that the bot gives to this end
 
 
 def _runtime(keeper: _Keeper | None) -> str:
@@ -2263,12 +2265,9 @@ class _Session:
 
         receipt, before = self._reporter._finish(*self.outcome(error))  # noqa: SLF001 -- same file
         if not before:
-            patience = _Patience(self._reporter, receipt, None)
-            try:
+            with _Patience(self._reporter, receipt, None) as patience:
                 while patience.lasts():  # noqa: ASYNC110 -- the other side is a thread, and an Event has a lock
                     await asyncio.sleep(0.002)
-            finally:
-                patience.end()
         return isinstance(error, StopRequested)
 
     @staticmethod
