@@ -122,7 +122,15 @@ def test_text_of_a_bot_is_never_html(service: FakeService, open_page: OpenPage) 
 def test_job_links_lead_to_the_web_only(service: FakeService, open_page: OpenPage) -> None:
     """A `javascript:` address of a bot becomes text."""
     session = service.put()
-    job = {"n": 1, "at": ago(seconds=9), "key": "k", "company": "Acme", "outcome": "applied", "reason": None, "credits": 0.5}
+    job = {
+        "n": 1,
+        "at": ago(seconds=9),
+        "key": "k",
+        "company": "Acme",
+        "outcome": "applied",
+        "reason": None,
+        "credits": 0.5,
+    }
     service.jobs[session["id"]] = [
         job | {"title": "Good", "url": "https://jobs.example/1"},
         job | {"n": 2, "title": "Bad", "url": "javascript:document.title='owned'"},
@@ -130,7 +138,9 @@ def test_job_links_lead_to_the_web_only(service: FakeService, open_page: OpenPag
     page = open_page(f"sessions/{session['id']}")
     rows = page.locator("#jobs li")
     expect(rows).to_have_count(2)
-    assert page.locator("#jobs a").evaluate_all("(links) => links.map((link) => link.href)") == ["https://jobs.example/1"]
+    assert page.locator("#jobs a").evaluate_all("(links) => links.map((link) => link.href)") == [
+        "https://jobs.example/1"
+    ]
     expect(rows.nth(1)).to_contain_text("Bad")
 
 
@@ -165,7 +175,7 @@ def test_a_removed_session_leaves_the_board(service: FakeService, open_page: Ope
     shows_freshness(card(page, session["id"]), "live")
     service.remove(session["id"])
     expect(card(page, session["id"])).to_have_count(0)
-    expect(page.get_by_role("heading", name="No bot has reported yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No bot is reporting")).to_be_visible()
 
 
 def test_a_card_taken_off_the_page_leaves_nothing_behind(service: FakeService, open_page: OpenPage) -> None:

@@ -99,7 +99,14 @@ def test_the_table_has_the_words_of_the_product(run: Callable[..., Any]) -> None
 
 def test_only_web_addresses_become_links(run: Callable[..., Any]) -> None:
     """What a bot names as a job's address may be anything; a link leads to the web or is none."""
-    addresses = ["https://a.example/x", "http://a.example", "javascript:alert(1)", "data:text/html,x", "//a.example", ""]
+    addresses = [
+        "https://a.example/x",
+        "http://a.example",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//a.example",
+        "",
+    ]
     links = run("element.js", "given.map(m.webAddress)", addresses)
     assert links == ["https://a.example/x", "http://a.example/", None, None, None, None]
 

@@ -90,6 +90,8 @@ def test_every_file_that_a_page_or_a_module_names_is_there() -> None:
 
 def test_browser_modules_carry_no_html_sink() -> None:
     """Bot text can become HTML nowhere, because no module can make HTML out of text at all."""
-    sinks = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|setHTML|\beval\(|new Function")
+    sinks = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|setHTML|\beval\(|new Function"
+    )
     for name, file in static_files().items():
         assert not sinks.search(file.body.decode()), name

@@ -70,7 +70,7 @@ def test_a_lost_bot_with_a_stop_pending_says_so(service: FakeService, open_page:
 
 
 def test_an_inferred_end_is_told_as_one(service: FakeService, open_page: OpenPage) -> None:
-    """"Ended" by silence is not the bot's word."""
+    """ "Ended" by silence is not the bot's word."""
     session = service.put("session-interrupted", stop_requested_at=ago(hours=25))
     shown = card(open_page(), session["id"])
     expect(step(shown, "ended")).to_contain_text("concluded from silence")
@@ -178,7 +178,9 @@ def test_a_stop_of_somebody_else_shows_at_once(service: FakeService, open_page: 
     assert there.get_by_role("button").count() == 0
 
 
-def test_a_stop_survives_a_sign_in_that_was_renewed_elsewhere(service: FakeService, open_page: OpenPage, trouble: None) -> None:
+def test_a_stop_survives_a_sign_in_that_was_renewed_elsewhere(
+    service: FakeService, open_page: OpenPage, trouble: None
+) -> None:
     """The CSRF token belongs to one sign-in; a page that holds an old one asks for the new one and goes on."""
     session = service.put()
     page = open_page()

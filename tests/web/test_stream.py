@@ -199,7 +199,7 @@ def test_a_page_that_opens_while_the_service_is_away_comes_by_itself(
         service.fail(path, 503, "problem-unavailable")
     page = open_page()
     expect(page.locator("#fresh")).to_have_attribute("data-kind", "offline")
-    expect(page.get_by_role("heading", name="No bot has reported yet")).to_be_hidden()
+    expect(page.get_by_role("heading", name="No bot is reporting")).to_be_hidden()
     for path in ("/me", "/events", "/sessions"):
         service.mend(path)
     shows_freshness(card(page, session["id"]), "live")

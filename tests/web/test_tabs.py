@@ -58,7 +58,9 @@ def test_nine_tabs_share_one_stream_and_the_ninth_stops_at_once(service: FakeSer
     assert len(service.streams) == 1
 
 
-def test_a_newcomer_gets_the_list_from_the_leader(service: FakeService, tabs: tuple[str, list[Page]], open_page: OpenPage) -> None:
+def test_a_newcomer_gets_the_list_from_the_leader(
+    service: FakeService, tabs: tuple[str, list[Page]], open_page: OpenPage
+) -> None:
     """Without a question to the service about sessions."""
     session_id, _ = tabs
     asked = [service.asked(path) for path in ("/events", "/sessions", "/status")]
@@ -98,10 +100,14 @@ def test_a_tab_that_is_told_of_its_freezing_hands_over(service: FakeService, tab
     [leader] = [page for page in pages if leading(page)]
     others = [page for page in pages if page is not leader]
     leader.evaluate("document.dispatchEvent(new Event('freeze'))")
-    comes_true(others[0], "navigator.locks.query().then(({held, pending}) => held.length === 1 && pending.length === 1)")
+    comes_true(
+        others[0], "navigator.locks.query().then(({held, pending}) => held.length === 1 && pending.length === 1)"
+    )
     assert sum(leading(page) for page in others) == 1
     leader.evaluate("document.dispatchEvent(new Event('resume'))")
-    comes_true(others[0], "navigator.locks.query().then(({held, pending}) => held.length === 1 && pending.length === 2)")
+    comes_true(
+        others[0], "navigator.locks.query().then(({held, pending}) => held.length === 1 && pending.length === 2)"
+    )
     service.change(session_id, jobs_applied=45)
     for page in pages:
         expect(card(page, session_id).locator('[data-counter="jobs_applied"]')).to_have_text("45")
@@ -109,7 +115,9 @@ def test_a_tab_that_is_told_of_its_freezing_hands_over(service: FakeService, tab
     assert not leading(leader)
 
 
-def test_the_lock_of_a_hung_leader_is_stolen(service: FakeService, tabs: tuple[str, list[Page]], context: BrowserContext) -> None:
+def test_the_lock_of_a_hung_leader_is_stolen(
+    service: FakeService, tabs: tuple[str, list[Page]], context: BrowserContext
+) -> None:
     """A tab that stands still without a word keeps the lock: two missed ticks later another one reads."""
     session_id, pages = tabs
     [leader] = [page for page in pages if leading(page)]
@@ -145,7 +153,9 @@ def test_followers_say_what_the_leader_meets(service: FakeService, tabs: tuple[s
     assert len(service.streams) == 1
 
 
-def test_without_web_locks_each_visible_tab_reads(service: FakeService, context: BrowserContext, open_page: OpenPage) -> None:
+def test_without_web_locks_each_visible_tab_reads(
+    service: FakeService, context: BrowserContext, open_page: OpenPage
+) -> None:
     """Plain http beyond this computer: tabs cannot agree who reads."""
     session = service.put()
     address = service.address.replace("127.0.0.1", "botlight.test")
@@ -158,7 +168,9 @@ def test_without_web_locks_each_visible_tab_reads(service: FakeService, context:
     assert len(service.streams) == 2
 
 
-def test_without_web_locks_hidden_tabs_do_not_read(service: FakeService, context: BrowserContext, open_page: OpenPage) -> None:
+def test_without_web_locks_hidden_tabs_do_not_read(
+    service: FakeService, context: BrowserContext, open_page: OpenPage
+) -> None:
     """Six hidden tabs would use up the browser's connections; one that is looked at again is right at once."""
     session = service.put()
     address = service.address.replace("127.0.0.1", "botlight.test")

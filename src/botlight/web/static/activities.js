@@ -8,6 +8,7 @@
  *     defineActivity("writing_invoice", "🧾", "Writing the invoice");
  */
 
+// The terminal's card reads these rows from this file: one a line, a string each.
 const TABLE = new Map(
   Object.entries({
     starting: ["🚀", "Starting"],

@@ -69,6 +69,7 @@ h2 { font-size: 1.2rem; line-height: 1.25; font-weight: 680; letter-spacing: -.0
 h2 a { color: inherit; text-decoration: none; }
 h2 a[href]:hover { text-decoration: underline; text-underline-offset: .15em; }
 .body { display: flex; flex-direction: column; gap: .15rem; min-height: 2.9rem; }
+.card[data-over] .body { min-height: 0; }
 .activity { display: flex; align-items: baseline; gap: .5em; font-weight: 500; }
 .emoji { font-size: 1.05em; }
 .since { margin-inline-start: auto; color: var(--soft); font-weight: 400; font-size: .875rem; white-space: nowrap; font-variant-numeric: tabular-nums; }

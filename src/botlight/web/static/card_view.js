@@ -138,12 +138,16 @@ export class CardView {
   #activity(session, state, now) {
     const face = activityFace(session.activity);
     const over = hasEnded(session);
+    const past = over || state === "lost";
+    // What a bot did last explains an end that it did not choose, and only confuses beside one that it did.
+    this.activity.hidden = !session.activity && past ? true : state === "completed" || state === "stopped";
     setText(this.emoji, face.emoji);
-    setText(this.label, face.label);
+    setText(this.label, past ? `Last: ${face.label}` : face.label);
     const at = session.activity_at ? Date.parse(session.activity_at) : null;
-    setText(this.since, over || at === null ? "" : `for ${duration(now - at)}`);
+    setText(this.since, past || at === null ? "" : `for ${duration(now - at)}`);
     setText(this.details, over ? "" : detailWords(session.activity_details));
     setText(this.note, [stateNote(session, state, now), afterlifeNote(session, now)].filter(Boolean).join(". "));
+    setAttribute(this.root, "data-over", over);
   }
 
   #counters(session, href) {
