@@ -295,7 +295,9 @@ async def test_a_reader_cut_anywhere_ends_equal_to_the_store(memory: Memory) -> 
     known: set[str] = set()
     resumed = 0
     for n in range(600):
-        scribe.now = Instant(scribe.now + dice.randrange(2 * HOUR) if dice.random() < 0.1 else scribe.now + SECOND)
+        scribe.now = Instant(
+            scribe.now + dice.choice((SECOND, SECOND, SECOND, MINUTE, MINUTE, MINUTE, HOUR, 20 * HOUR))
+        )
         id_, owner = f"s{dice.randrange(n // 10 + 4)}", ALICE if dice.random() < 0.8 else BOB
         id_ = f"{owner}-{id_}"
         known.add(id_)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -18,7 +19,7 @@ from tests.store.scribe import ALICE, BOB, CHARLIE, DAY, HOUR, MINUTE, SECOND, S
 
 pytestmark = pytest.mark.anyio
 
-FULL = {
+FULL: dict[str, Any] = {
     "seq": 1,
     "bot": {"name": "apply-bot", "version": "1.2", "platform": "linux"},
     "heartbeat_s": 30,

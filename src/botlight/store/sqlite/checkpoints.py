@@ -8,6 +8,8 @@ from typing import Final
 
 import apsw
 
+from botlight.store.sqlite.connection import disconnect
+
 __all__ = ["EVERY_S", "Checkpointer"]
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ class Checkpointer:
         self._closing.set()
         self._written.set()
         self._thread.join()
-        self._connection.close()
+        disconnect(self._connection)
 
     def _run(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Final
 
 import apsw
 
-__all__ = ["connect", "read_transaction", "transaction"]
+__all__ = ["connect", "disconnect", "read_transaction", "transaction"]
+
+log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS: Final = 5000
 WAL_PAGES_BACKSTOP: Final = 16_000  # 64 MiB; the checkpoints of the second connection keep it far below
@@ -42,6 +45,17 @@ def connect(path: Path, *, vfs: str | None = None, create: bool = False, query_o
     ):
         connection.pragma(pragma, value)
     return connection
+
+
+def disconnect(connection: apsw.Connection) -> None:
+    """Close a connection, whatever the disk says.
+
+    The last one checkpoints; where that fails nothing is lost, since what was committed stays in the log.
+    """
+    try:
+        connection.close()
+    except apsw.Error as error:
+        log.warning("the store was closed without a checkpoint", exc_info=error)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import apsw
 from botlight.store.errors import AlreadyServed, CannotOpen, ForeignFile
 from botlight.store.sqlite.backup import back_up
 from botlight.store.sqlite.checkpoints import EVERY_S, Checkpointer
-from botlight.store.sqlite.connection import connect, transaction
+from botlight.store.sqlite.connection import connect, disconnect, transaction
 from botlight.store.sqlite.credentials import Credentials
 from botlight.store.sqlite.failures import Outage
 from botlight.store.sqlite.owner import OwnerLock
@@ -84,7 +84,7 @@ class SqliteDatabase:
         try:
             back_up(connection, target)
         finally:
-            connection.close()
+            disconnect(connection)
 
     def close(self) -> None:
         """Finish what was accepted, then close everything. Blocks for as long as that takes; twice is once."""
@@ -106,7 +106,7 @@ def _prepare(path: Path, closing: ExitStack, *, serve: bool, vfs: str | None) ->
     except apsw.NotADBError as error:
         raise ForeignFile(f"{path} is no database. Choose another file.") from error
     finally:
-        probe.close()
+        disconnect(probe)
     if behind:
         _migrate_alone(path, serve=serve, vfs=vfs)
     connection = connect(path, vfs=vfs)
@@ -115,7 +115,7 @@ def _prepare(path: Path, closing: ExitStack, *, serve: bool, vfs: str | None) ->
             raise CannotOpen(f"{path} lies on a file system that SQLite cannot share; choose a local one.")
         return _boot(connection, serve=serve)
     finally:
-        connection.close()
+        disconnect(connection)
 
 
 def _migrate_alone(path: Path, *, serve: bool, vfs: str | None) -> None:
@@ -128,7 +128,7 @@ def _migrate_alone(path: Path, *, serve: bool, vfs: str | None) -> None:
                     f"{path} is served by another version of Botlight. Restart that server first."
                 ) from error
         connection = connect(path, vfs=vfs)
-        alone.callback(connection.close)
+        alone.callback(disconnect, connection)
         migrate(connection, path)
 
 

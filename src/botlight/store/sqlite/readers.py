@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import apsw
 
 from botlight.model.errors import Overloaded, Unavailable
-from botlight.store.sqlite.connection import read_transaction
+from botlight.store.sqlite.connection import disconnect, read_transaction
 from botlight.store.sqlite.failures import Outage
 
 __all__ = ["Readers"]
@@ -55,7 +55,7 @@ class Readers:
         self._closed = True
         self._threads.shutdown()
         for connection in self._connections:
-            connection.close()
+            disconnect(connection)
 
     def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         connection = self._free.get()

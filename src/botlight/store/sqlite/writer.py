@@ -12,6 +12,7 @@ import apsw
 from msgspec import Struct
 
 from botlight.model.errors import Overloaded, Unavailable
+from botlight.store.sqlite.connection import disconnect
 from botlight.store.sqlite.failures import Outage
 
 __all__ = ["Writer"]
@@ -72,7 +73,7 @@ class Writer:
         self._jobs.put(None)
         self._thread.join(CLOSE_WITHIN_S)
         if not self._thread.is_alive():
-            self._connection.close()
+            disconnect(self._connection)
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
