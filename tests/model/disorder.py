@@ -30,10 +30,8 @@ from botlight.model.report import (
 )
 from botlight.model.session import BotSession, Instant, Outcome, Role, SessionState, Status, stop_command_id
 
-__all__ = ["OWNER", "SESSION", "Engine", "InMemory", "Move", "World"]
+__all__ = ["START", "Engine", "InMemory", "Move", "World"]
 
-OWNER: Final = "alice"
-SESSION: Final = "5e0c8a52-6d1b-4f0e-9a37-2b64c1f8d9e0"
 START: Final = 1_769_000_000_000
 MAX_PROCESSES: Final = 8
 LONGEST_LEASE: Final = 180_000
@@ -68,10 +66,13 @@ class Move(StrEnum):
 
 
 class Engine(Protocol):
-    """The real code that a history is carried out on. Answers come in the order of the intents."""
+    """The real code that a history is carried out on, for one session of one person."""
+
+    owner: str
+    session_id: str
 
     def fold(self, intents: Sequence[Intent], now: Instant) -> list[Step | Refusal]:
-        """Carry out what arrives at one instant."""
+        """Carry out what arrives at one instant; answers come in the order of the intents."""
 
     def expire(self, expiry: Expiry, now: Instant) -> Step | None:
         """One look of the reaper; None: it had nothing to look at."""
@@ -82,6 +83,9 @@ class Engine(Protocol):
 
 class InMemory:
     """`advance`, and nothing else."""
+
+    owner = "alice"
+    session_id = "5e0c8a52-6d1b-4f0e-9a37-2b64c1f8d9e0"
 
     def __init__(self) -> None:
         self.state: SessionState | None = None
@@ -162,6 +166,7 @@ class Heard(Struct):
     role: Role
     counters: dict[str, int] = field(default_factory=dict)
     activities: set[int] = field(default_factory=set)
+    jobs: set[str] = field(default_factory=set)
     seq: int = 0
     lively: bool = False  # was heard live
     living: bool = False  # was heard live, and nothing newer said that it ended
@@ -185,7 +190,12 @@ class World:
         self.end: Outcome | None = None  # explicit, so final
         self.activity: str | None = None
         self.stopped_at: int | None = None
-        self.session: BotSession | None = None
+        self.state: SessionState | None = None
+
+    @property
+    def session(self) -> BotSession | None:
+        """The session as it stood after the last answer."""
+        return None if self.state is None else self.state.session
 
     def carry_out(self, history: Sequence[tuple[Move, int, int]]) -> None:
         """Start one process, make every move, then let everything arrive and everybody fall silent."""
@@ -281,7 +291,7 @@ class World:
 
     def stops(self, _: int, __: int) -> None:
         """A person presses Stop."""
-        (answer,) = self.engine.fold([StopRequest(user_id=OWNER)], Instant(self.now))
+        (answer,) = self.engine.fold([StopRequest(user_id=self.engine.owner)], Instant(self.now))
         if self.session is None:
             assert isinstance(answer, Unknown)
         elif isinstance(answer, Refusal):
@@ -295,7 +305,7 @@ class World:
     def closes(self, _: int, __: int) -> None:
         """A person closes the session."""
         before = self.session
-        (answer,) = self.engine.fold([Closing(user_id=OWNER)], Instant(self.now))
+        (answer,) = self.engine.fold([Closing(user_id=self.engine.owner)], Instant(self.now))
         if before is None:
             assert isinstance(answer, Unknown)
         elif before.status is Status.LOST:
@@ -365,11 +375,17 @@ class World:
         self.under_way.append(Message(process, process.snapshot(command, replay=replay, guess=guess)))
 
     def _arrive(self, batch: Sequence[Message], *, answered: bool) -> None:
+        engine = self.engine
         intents = [
-            Report(user_id=OWNER, session_id=SESSION, instance_id=message.process.id, snapshot=message.snapshot)
+            Report(
+                user_id=engine.owner,
+                session_id=engine.session_id,
+                instance_id=message.process.id,
+                snapshot=message.snapshot,
+            )
             for message in batch
         ]
-        for message, answer in zip(batch, self.engine.fold(intents, Instant(self.now)), strict=True):
+        for message, answer in zip(batch, engine.fold(intents, Instant(self.now)), strict=True):
             process = message.process
             if process.id not in self.heard and self.end is not None and not message.snapshot.replay:
                 assert isinstance(answer, Ended), "a newcomer was let into a session that had ended"
@@ -390,6 +406,7 @@ class World:
         heard = self.heard.setdefault(name, Heard(snapshot.role))
         for counter, value in snapshot.counters.items():
             heard.counters[counter] = max(heard.counters.get(counter, 0), micros(value))
+        heard.jobs.update(job.key for job in snapshot.jobs)
         news = isinstance(snapshot.seq, UnsetType) or snapshot.seq > heard.seq
         repeated = isinstance(snapshot.seq, int) and snapshot.seq == heard.seq
         heard.seq = max(heard.seq, 0 if isinstance(snapshot.seq, UnsetType) else snapshot.seq)
@@ -437,7 +454,7 @@ class World:
 
     def _check(self, state: SessionState) -> None:
         """What must be true of a session whatever has happened to it."""
-        session, before, self.session = state.session, self.session, state.session
+        session, before, self.state = state.session, self.session, state
         totals: dict[str, int] = {}
         for heard in self.heard.values():
             for name, value in heard.counters.items():

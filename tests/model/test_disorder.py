@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from tests.model.disorder import InMemory, Move, World
+from tests.model.stored import Stored
 
 HISTORIES = int(os.environ.get("HISTORIES", "2000"))
 
@@ -57,3 +59,18 @@ def test_truth_under_disorder(history: list[tuple[Move, int, int]]) -> None:
     """Counters equal the truth, a stop reaches everybody who asks, a guess never outlives a sign of life."""
     note("\n".join(f"{move.value} {x} {y}" for move, x, y in history))
     World(InMemory()).carry_out(history)
+
+
+def test_truth_under_disorder_through_the_store(tmp_path: Path) -> None:
+    """The same through batch and SQLite: nothing is lost between the lives of the service, `revision` never falls."""
+    with Stored(tmp_path / "botlight.db") as stored:
+
+        @given(history=histories(50))
+        @disorder(max(20, HISTORIES // 40))
+        def try_one(history: list[tuple[Move, int, int]]) -> None:
+            note("\n".join(f"{move.value} {x} {y}" for move, x, y in history))
+            world = World(stored.newcomer())
+            world.carry_out(history)
+            stored.compare(world)
+
+        try_one()
