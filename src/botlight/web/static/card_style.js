@@ -76,8 +76,8 @@ h2 a[href]:hover { text-decoration: underline; text-underline-offset: .15em; }
 .details { color: var(--soft); font-size: .9rem; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
 .note { color: var(--tone); font-size: .9rem; font-variant-numeric: tabular-nums; }
 
-.counters { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: .5rem; padding: .2rem 0; }
-.counter { display: flex; flex-direction: column; }
+.counters { display: flex; flex-wrap: wrap; gap: .5rem; padding: .2rem 0; }
+.counter { display: flex; flex-direction: column; flex: 1 1 20%; min-width: max-content; }
 .counter .value { font-size: clamp(1.4rem, 8.4cqi, 2.1rem); line-height: 1.1; font-weight: 680; letter-spacing: -.02em; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 .counter dt { color: var(--soft); font-size: .85rem; order: 2; }
 .counter dt a { color: inherit; text-decoration: none; }
@@ -93,7 +93,7 @@ progress::-webkit-progress-bar { background: var(--grey-wash); }
 progress::-webkit-progress-value { background: var(--tone); border-radius: 99px; transition: inline-size .4s ease; }
 progress::-moz-progress-bar { background: var(--tone); border-radius: 99px; }
 
-.error { padding: .55rem .75rem; border-radius: 10px; background: var(--bad-wash); color: var(--bad); font-size: .9rem; white-space: pre-wrap; max-height: 8rem; overflow: auto; }
+.error { padding: .55rem .75rem; border-radius: 10px; background: var(--bad-wash); color: var(--bad); font-size: .9rem; white-space: pre-wrap; }
 
 .steps { list-style: none; display: flex; flex-direction: column; padding: .7rem .8rem; border-radius: 12px; background: var(--wash); font-size: .875rem; }
 .steps li { position: relative; display: grid; grid-template-columns: 1.35rem 5.6rem 4.6rem minmax(0, 1fr); align-items: baseline; padding: .16rem 0; color: var(--soft); }
