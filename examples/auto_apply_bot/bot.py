@@ -1,6 +1,6 @@
 """The bot: signs in, searches, and applies for one job after the other.
 
-The lines that begin with `reporter.`, `job.` or `with reporter` are there for Botlight; without them it is the same bot.
+The lines that name `reporter` or `job` are there for Botlight; without them it is the same bot.
 """
 
 from itertools import product
@@ -44,7 +44,7 @@ class Bot:
             print(f"{number}/{len(postings)} {outcome}: {posting.title}, {posting.company}", flush=True)
             reporter.progress(number, len(postings))
             accepted += outcome == "applied"
-            if accepted == preferences.cap > 0:
+            if 0 < preferences.cap <= accepted:
                 break
             if outcome != "skipped":
                 reporter.wait(preferences.pause_s, reason="Pause between two applications", tick=self._driver.idle)

@@ -23,7 +23,10 @@ class BrowserDriver:
         with _without_ctrl_c():
             self._playwright = sync_playwright().start()
             self._browser = self._playwright.chromium.launch(
-                executable_path=chromium, headless=not has_screen, handle_sigint=False
+                executable_path=chromium,
+                headless=not has_screen,
+                slow_mo=100 if has_screen else 0,  # milliseconds between two steps, so that a person can follow
+                handle_sigint=False,
             )
         self._page = self._browser.new_page(viewport={"width": 1100, "height": 800})
         self._page.set_default_timeout(timeout_s * 1000)

@@ -38,7 +38,7 @@ class JobBoard:
         self._templates.env.globals["hue"] = lambda company: int(360 * fraction("hue", company))
         self.app = Starlette(
             routes=[
-                Route("/", self._home),
+                Route("/", _may_fail(self._home)),
                 Route("/jobs", _may_fail(self._list)),
                 Route("/jobs/{id}", _may_fail(self._job)),
                 Route("/jobs/{id}/apply", _may_fail(self._form), methods=["GET"]),
@@ -46,7 +46,7 @@ class JobBoard:
                 Route("/applications", _may_fail(self._applications)),
                 Route("/sign-in", _may_fail(self._sign_in_form), methods=["GET"]),
                 Route("/sign-in", _may_fail(self._sign_in), methods=["POST"]),
-                Route("/sign-out", self._sign_out, methods=["POST"]),
+                Route("/sign-out", _may_fail(self._sign_out), methods=["POST"]),
                 Mount("/static", StaticFiles(directory=HERE / "static")),
             ],
             middleware=[Middleware(Visits, self._people, journal, source, late_s)],

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from .chance import fraction
 
-MAX_ANSWER = 4_000  # characters
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Field:

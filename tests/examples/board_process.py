@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -49,7 +50,10 @@ def running_board(folder: Path, *options: str) -> Iterator[RunningBoard]:
     """Starts a board on a free port with a journal in `folder`, and ends it."""
     journal_path = folder / "journal.jsonl"
     command = [sys.executable, "-m", "examples.job_board", "--port", "0", "--journal", str(journal_path), *options]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != "BOTLIGHT_POSTINGS"}
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     try:
         ready = process.stdout.readline().split()

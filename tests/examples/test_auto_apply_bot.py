@@ -122,6 +122,22 @@ def test_stop_ends_the_bot_between_two_jobs(tmp_path: Path, watch: Watch, postin
         assert sum(moment > seen_at for moment in submitted_at) <= 1
 
 
+def test_the_bot_as_it_ships_on_the_board_as_it_ships(tmp_path: Path, watch: Watch) -> None:
+    """Invented postings, our preferences without the pauses, trouble on: most open postings take us."""
+    text = (REPOSITORY / "examples/auto_apply_bot/preferences.toml").read_text(encoding="utf-8")
+    preferences = tmp_path / "hasty.toml"
+    for setting, hasty in {"pause_s = 6": "pause_s = 0", "timeout_s = 4": "timeout_s = 1"}.items():
+        assert setting in text
+        text = text.replace(setting, hasty)
+    preferences.write_text(text, encoding="utf-8")
+    with running_board(tmp_path) as board:
+        run_bot(board.url, preferences, "--no-browser", environment=watch.environment)
+        truth = board.truth(USER)
+        assert truth.found == 60
+        assert truth.applied >= 40
+        assert counted(watch) == truth
+
+
 @pytest.fixture
 def small_board(tmp_path: Path) -> Iterator[RunningBoard]:
     """A board with 30 open postings and no trouble."""
