@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 need = command -v $(1) >/dev/null || { if [ "$$(id -u)" = 0 ]; then $(2); else echo "make needs $(3): sudo apt-get install $(3)" >&2; exit 1; fi; }
 apt = { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null; }
 
-compile = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package botlight --no-emit-package botlight-reporter --upgrade
+compile = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package botlight --no-emit-package botlight-reporter
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test fresh lint types audit bench wheels lock format clean
