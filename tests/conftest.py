@@ -1,0 +1,64 @@
+"""Fixtures for every test that needs a real service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.support.service import RunningService, running_service
+from tests.support.stream import EventStream, open_stream
+
+__all__ = ["OpenStream", "StartService"]
+
+StartService = Callable[..., RunningService]
+"""`start_service(port=0, **settings)`: a service with a fresh store, settings by their names in the environment."""
+
+
+class OpenStream(Protocol):
+    """What the fixture `stream` gives."""
+
+    def __call__(self, url: str, headers: dict[str, str] | None = None) -> EventStream:
+        """Open a stream that is cut at the end of the test."""
+
+
+@pytest.fixture
+def start_service(tmp_path: Path) -> Iterator[StartService]:
+    """Starts services, each with a fresh store unless `folder` names one again, and ends them with the test."""
+    with ExitStack() as closing:
+        number = 0
+
+        def start(*, folder: Path | None = None, port: int = 0, **environment: str) -> RunningService:
+            nonlocal number
+            number += 1
+            where = folder or tmp_path / f"service-{number}"
+            return closing.enter_context(running_service(where, environment, port=port))
+
+        yield start
+
+
+@pytest.fixture
+def running(start_service: StartService) -> RunningService:
+    """A service with a fresh store, for one test alone."""
+    return start_service()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A service for the tests of one module that bring people of their own and leave the rest alone."""
+    with running_service(tmp_path_factory.mktemp("shared")) as service:
+        yield service
+
+
+@pytest.fixture
+def stream() -> Iterator[OpenStream]:
+    """Opens event streams by their URL and cuts them at the end of the test."""
+    with ExitStack() as closing:
+
+        def start(url: str, headers: dict[str, str] | None = None) -> EventStream:
+            return closing.enter_context(open_stream(url, headers))
+
+        yield start
