@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -45,14 +46,14 @@ def migrations() -> list[Migration]:
     return found
 
 
-def check(connection: apsw.Connection, path: Path) -> list[Migration]:
-    """The steps that the database still needs.
+def check(connection: apsw.Connection, path: Path, steps: Sequence[Migration] | None = None) -> Sequence[Migration]:
+    """Those of the steps, by default all there are, that the database still needs.
 
     Raises:
         ForeignFile: it is another program's database.
         NewerSchema: a newer version of Botlight wrote it.
     """
-    steps = migrations()
+    steps = migrations() if steps is None else steps
     version = _pragma(connection, "user_version")
     empty = not connection.execute("select 1 from sqlite_schema limit 1").fetchall()
     if not (empty and version == 0) and _pragma(connection, "application_id") != APPLICATION_ID:
@@ -65,14 +66,14 @@ def check(connection: apsw.Connection, path: Path) -> list[Migration]:
     return steps[version:]
 
 
-def migrate(connection: apsw.Connection, path: Path) -> None:
-    """Bring the schema up to date; each step is one transaction.
+def migrate(connection: apsw.Connection, path: Path, steps: Sequence[Migration] | None = None) -> None:
+    """Bring the schema up to date; each step is one transaction, and one that fails leaves what was before it.
 
     Before each step a database that holds something is copied beside the file, as `….before-0002`; the copies stay.
     The caller makes sure that no server has it open.
     """
     held_something = _pragma(connection, "user_version") > 0
-    for step in check(connection, path):
+    for step in check(connection, path, steps):
         if held_something:
             copy = _unused(path.with_name(f"{path.name}.before-{step.version:04}"))
             back_up(connection, copy)

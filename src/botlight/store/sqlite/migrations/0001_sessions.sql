@@ -7,7 +7,8 @@ create table bot_sessions (
   bot_version       text,
   platform          text,
   status            text not null check (status in ('running', 'lost', 'completed', 'failed', 'stopped', 'interrupted')),
-  outcome           text check (outcome in ('success', 'failed', 'stopped', 'interrupted')),
+  -- written out: an `in` of four would build a table for every heartbeat
+  outcome           text check (outcome = 'success' or outcome = 'failed' or outcome = 'stopped' or outcome = 'interrupted'),
   inferred          integer not null default 0,
   error_type        text,
   error_message     text,
