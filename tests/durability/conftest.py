@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,11 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def household(tmp_path: Path) -> Household:
+def household(tmp_path: Path) -> Iterator[Household]:
     """A new database without anybody in it."""
-    return Household(tmp_path)
+    household = Household(tmp_path)
+    yield household
+    household.leave()
 
 
 @pytest.fixture

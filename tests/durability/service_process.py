@@ -18,7 +18,7 @@ from botlight.cli.wiring import open_access
 from botlight.model.access import Scope
 from botlight.model.session import Instant
 
-__all__ = ["Household", "Person", "ServiceProcess"]
+__all__ = ["SPOILED", "Household", "Person", "ServiceProcess"]
 
 REPOSITORY: Final = Path(__file__).parents[2]
 PROGRAM: Final = """
@@ -29,6 +29,8 @@ serve(Settings.read(), say=functools.partial(print, flush=True))
 """
 SERVE: Final = ("-c", PROGRAM)
 """The service as `botlight serve` starts it."""
+SPOILED: Final = ("-m", "tests.durability.spoiled_service")
+"""The service on a disk and a clock that `ServiceProcess.spoil` spoils."""
 END_S: Final = 10.0
 
 
@@ -47,6 +49,7 @@ class Household:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "botlight.db"
+        self.services: list[ServiceProcess] = []
         self.settings = Settings(database_url=self.path.as_uri().replace("file:", "sqlite:", 1))
 
     async def add(self, name: str, *, bots: int = 1) -> Person:
@@ -62,6 +65,12 @@ class Household:
                 operate=(await tokens.issue(user.id, "operate", Scope.OPERATE))[1],
                 sign_in=sign_in,
             )
+
+    def leave(self) -> None:
+        """Kill what still runs."""
+        for service in self.services:
+            service.process.kill()
+            service.process.communicate()
 
     async def embed(self, person: Person, origin: str, *, bot: str | None = None, session_id: str | None = None) -> str:
         """The secret of an embed token."""
@@ -106,12 +115,23 @@ class ServiceProcess:
             process.kill()
             process.communicate()
             raise AssertionError(f"the service did not start: {said}{log.read_text(encoding='utf-8')}")
-        return cls(process, said.split()[-1].rstrip("/"), log)
+        service = cls(process, said.split()[-1].rstrip("/"), log)
+        household.services.append(service)
+        return service
 
     @property
     def port(self) -> int:
         """Where it listens."""
         return int(self.url.rpartition(":")[2])
+
+    async def spoil(self, word: str) -> None:
+        """Say a word to a `SPOILED` service, and wait until it holds."""
+        process = self.process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{word}\n")
+        process.stdin.flush()
+        assert await asyncio.to_thread(process.stdout.readline) == "done\n"
 
     async def kill(self) -> None:
         """Kill it, as the system does when memory runs out or the power goes: it gets no say."""

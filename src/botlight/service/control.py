@@ -10,6 +10,7 @@ from botlight.model.errors import Live, Unknown
 from botlight.model.merge import Closing, StopRequest
 from botlight.model.session import BotSession
 from botlight.service.batch import Batch
+from botlight.service.patience import in_time
 from botlight.service.ports import Feed, Store
 
 __all__ = ["Control"]
@@ -60,10 +61,10 @@ class Control:
             Unknown: not this person's.
             Live: it has not ended.
         """
-        state = await self._store.session(session_id)
+        state = await in_time(self._store.session(session_id))
         if state is None or not principal.sees(state.session):
             raise Unknown
-        committed = await self._store.delete([session_id])
+        committed = await in_time(self._store.delete([session_id]))
         if not committed.removals:
             raise Live("A session that has not ended cannot be deleted; stop or close it first.")
         self._feed.ring(committed)

@@ -9,6 +9,7 @@ from botlight.model.access import Principal
 from botlight.model.errors import Unknown
 from botlight.model.event import Fact, JobOutcome
 from botlight.model.session import BotSession, Instant, SessionState, Status
+from botlight.service.patience import in_time
 from botlight.service.ports import Board, Clock, PageCursor, SessionFilter, Store
 
 __all__ = ["DAY_MS", "Queries"]
@@ -26,7 +27,8 @@ class Queries:
 
     async def board(self, principal: Principal, since: str | None = None) -> Board:
         """All live sessions and those that ended in the last 24 h, or what changed in that list since a position."""
-        return await self._store.board(self._mine(principal, self._clock.now() - DAY_MS), BOARD_SIZE, since=since)
+        mine = self._mine(principal, self._clock.now() - DAY_MS)
+        return await in_time(self._store.board(mine, BOARD_SIZE, since=since))
 
     async def page(
         self,
@@ -45,7 +47,7 @@ class Queries:
             status=status,
             bot=bot,
         )
-        found = await self._store.page(which, limit + 1, after)
+        found = await in_time(self._store.page(which, limit + 1, after))
         if len(found) <= limit:
             return found, None
         last = found[limit - 1]
@@ -55,14 +57,14 @@ class Queries:
 
     async def first(self, principal: Principal) -> BotSession:
         """The first session of the list: the one that a card without an id shows."""
-        found = await self._store.page(self._mine(principal, Instant(0)), 1, None)
+        found = await in_time(self._store.page(self._mine(principal, Instant(0)), 1, None))
         if not found:
             raise Unknown("There is no session yet.")
         return found[0]
 
     async def state(self, principal: Principal, session_id: str) -> SessionState:
         """One session with its instances."""
-        state = await self._store.session(session_id)
+        state = await in_time(self._store.session(session_id))
         if state is None or not principal.sees(state.session):
             raise Unknown("There is no such session.")
         return state
@@ -70,14 +72,14 @@ class Queries:
     async def timeline(self, principal: Principal, session_id: str, after: int, limit: int) -> Sequence[Fact]:
         """Facts of a session, oldest first, `n` above `after`."""
         await self.state(principal, session_id)
-        return await self._store.timeline(session_id, after, limit)
+        return await in_time(self._store.timeline(session_id, after, limit))
 
     async def jobs(
         self, principal: Principal, session_id: str, outcome: str | None, after: int, limit: int
     ) -> Sequence[JobOutcome]:
         """The proof list: each job under its strongest outcome, oldest first, `n` above `after`."""
         await self.state(principal, session_id)
-        return await self._store.jobs(session_id, outcome, after, limit)
+        return await in_time(self._store.jobs(session_id, outcome, after, limit))
 
     @staticmethod
     def _mine(principal: Principal, ended_since: int) -> SessionFilter:

@@ -12,6 +12,7 @@ from uuid import uuid4
 from botlight.model.access import Principal, Scope
 from botlight.model.errors import Invalid, Unauthorized, Unknown
 from botlight.model.session import Instant
+from botlight.service.patience import in_time
 from botlight.service.ports import Access, Clock, Credential, Token
 from botlight.service.secret import hash_of, new_secret
 
@@ -39,12 +40,13 @@ class Tokens:
 
         Raises:
             Unauthorized: unknown, revoked or expired.
+            Unavailable: the store does not answer.
         """
         secret_hash = hash_of(secret)
         now = self._clock.now()
         principal, read_at = self._known.get(secret_hash, (None, 0))
         if principal is None or now - read_at > REMEMBERED_MS:
-            credential = await self._access.find(secret_hash)
+            credential = await in_time(self._access.find(secret_hash))
             if credential is None:
                 self._known.pop(secret_hash, None)
                 raise Unauthorized("Unknown or revoked token.")
