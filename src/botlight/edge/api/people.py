@@ -38,7 +38,7 @@ class SignInBody(Struct, frozen=True):
 class LinkBody(Struct, frozen=True):
     """The secret of a one-time link."""
 
-    secret: Annotated[str, Meta(min_length=1, max_length=200)]
+    secret: Annotated[str, Meta(min_length=1, max_length=256)]
 
 
 class TokenBody(Struct, frozen=True):
@@ -46,7 +46,7 @@ class TokenBody(Struct, frozen=True):
 
     name: Name
     scope: Literal["report", "view", "operate", "embed"]
-    expires_in_s: Annotated[int, Meta(ge=60, le=10 * 366 * 86_400)] | None = None
+    expires_in_s: Annotated[int, Meta(ge=1, le=10 * 365 * 86_400)] | None = None
     bot: Name | None = None
     session_id: UUID | None = None
     origin: Annotated[str, Meta(max_length=200)] | None = None

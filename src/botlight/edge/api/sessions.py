@@ -35,7 +35,7 @@ VARY = (b"vary", b"Authorization, Cookie")
 LISTED_INSTANCES = 10
 
 Limit = Annotated[int, Meta(ge=1, le=200)]
-Cursor = Annotated[str, Meta(max_length=200)]
+Cursor = Annotated[str, Meta(max_length=256)]
 
 
 class StatusQuery(Struct, frozen=True):
