@@ -42,6 +42,7 @@ import functools
 import hashlib
 import http.client
 import ipaddress
+import itertools
 import json
 import logging
 import math
@@ -190,8 +191,7 @@ class _Freezer:
 
     def _many(self, value: object, depth: int) -> Any:
         if issubclass(type(value), dict):
-            pairs = list(dict.items(dict.copy(cast("dict[Any, Any]", value))))[:32]
-            return {self._key(key): self._value(item, depth) for key, item in pairs if self._fits()}
+            return {self._key(key): self._value(item, depth) for key, item in _pairs(value) if self._fits()}
         plain: Any = list if issubclass(type(value), list) else tuple
         return [self._value(item, depth) for item in plain.__getitem__(value, slice(32)) if self._fits()]
 
@@ -212,6 +212,14 @@ class _Freezer:
         if type(number) is int and number.bit_length() > 53:
             return self._words(str(number) if _small(number) else "int")
         return number if number is not None and math.isfinite(number) else "nan" if number is None else str(number)
+
+
+def _pairs(value: Any) -> list[tuple[Any, Any]]:
+    """The first pairs of a dict of whatever class, read in one step; another thread may change it meanwhile."""
+    for _ in range(3):
+        with contextlib.suppress(RuntimeError):
+            return list(itertools.islice(dict.items(value), 32))
+    return []
 
 
 def _number(value: object) -> int | float | None:
@@ -266,12 +274,15 @@ def _short_key(key: str) -> str:
     return key if len(key) <= 128 else key[:95] + "…" + hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
 
 
+_WEB_LINK = re.compile(r"https?://\S{1,493}")
+
+
 def _link(url: object) -> str | None:
     """A link that may be shown, or None: half a link would lead elsewhere."""
     if not issubclass(type(url), str):
         return None
     link = _text(url, 501)
-    return link if re.fullmatch(r"https?://\S{1,490}", link) and len(link) <= 500 else None
+    return link if _WEB_LINK.fullmatch(link) and len(link) <= 500 else None
 
 
 def _clamp(value: object, low: float, high: float) -> float | None:
@@ -1791,6 +1802,8 @@ class StatusReporter:
             return ""
         if before.open:
             return before.session_id or ""
+        system = sys.platform if platform is None else _text(platform, 64)
+        bot = {"name": self._name, "version": _text(version, 64), "platform": system}
         attach = self._session_of_launcher()
         mine = _Run(attach or str(uuid.uuid4()))
         run = before.next.setdefault("run", mine)
@@ -1798,7 +1811,6 @@ class StatusReporter:
             self._run = run
             self._activity = None if before.session_id else self._activity
             self._address.look_for_proxy()
-            bot = {"name": self._name, "version": _text(version, 64), "platform": _text(platform or sys.platform, 64)}
             keeper.tell(functools.partial(_Keeper.begin, attach=attach is not None), run, bot)
             keeper.ensure()
         return run.session_id or ""

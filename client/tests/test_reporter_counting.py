@@ -192,9 +192,7 @@ def test_an_exception_in_a_job_is_its_failure(service: FakeService, reporter: St
     assert service.session.jobs["a", "failed"]["reason"] == "LookupError: no button"
 
 
-def test_many_outcomes_go_out_twenty_at_a_time_and_oldest_first(
-    service: FakeService, reporter: StatusReporter
-) -> None:
+def test_many_outcomes_go_out_twenty_at_a_time_and_oldest_first(service: FakeService, reporter: StatusReporter) -> None:
     """A request has room for 12 KB and 20 jobs; the end is not acknowledged before all of them are."""
     for number in range(150):
         reporter.job(number, title="T" * 200, company="C" * 100, url="https://jobs.example/" + "u" * 400).applied()
