@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+
+from msgspec import Struct
 
 from botlight.cli.http_service import is_local
 from botlight.cli.settings import Settings
 from botlight.cli.trouble import Trouble
 from botlight.cli.wiring import open_access
 from botlight.model.access import Scope
+from botlight.model.errors import Unknown
 from botlight.model.session import Instant
 
-__all__ = ["credential", "has_own_store"]
+__all__ = ["Loan", "credential", "give_back", "has_own_store", "lend"]
 
 
 def has_own_store(settings: Settings) -> bool:
@@ -23,35 +26,59 @@ def has_own_store(settings: Settings) -> bool:
     return os.access(settings.database_path, os.R_OK | os.W_OK)
 
 
-@asynccontextmanager
-async def credential(
-    settings: Settings, url: str, given: str | None, *, name: str, scope: Scope = Scope.OPERATE, life: timedelta
-) -> AsyncIterator[str]:
-    """The token to come with: the given one, else one made in the store for its first person and revoked at the end.
+class Loan(Struct, frozen=True, kw_only=True):
+    """A token that was made for a command, to be given back when the command ends."""
 
-    `life` bounds it should the command be killed before it can revoke.
+    settings: Settings
+    user_id: str
+    token_id: str
+    secret: str
+
+
+async def lend(settings: Settings, url: str, *, name: str, scope: Scope, life: timedelta) -> Loan:
+    """Make a token for the first person of this machine's own store.
+
+    `life` bounds it should the command be killed before it can give it back.
 
     Raises:
-        Trouble: none was given, and the store is not this machine's.
+        Trouble: the service or its store is not this machine's, or nobody has an account.
     """
-    if given is not None:
-        yield given
-        return
     if not is_local(url) or not has_own_store(settings):
-        where = (
-            "is not on this machine"
-            if not is_local(url)
-            else f"keeps its store elsewhere than {settings.database_path}"
-        )
-        raise Trouble(f"A token is needed: the service {where}. Set BOTLIGHT_TOKEN, or use --token-stdin.")
+        where = "runs elsewhere" if not is_local(url) else f"does not keep its store in {settings.database_path}"
+        raise Trouble(f"A token is needed, since the service {where}.")
     expires_at = Instant(int((time.time() + life.total_seconds()) * 1000))
     async with open_access(settings) as (people, tokens):
         users = await people.all()
         if not users:
             raise Trouble("Nobody has an account yet; `botlight link` makes the first one.")
         token, secret = await tokens.issue(users[0].id, name, scope, expires_at=expires_at)
+    return Loan(settings=settings, user_id=users[0].id, token_id=token.id, secret=secret)
+
+
+async def give_back(loan: Loan) -> None:
+    """Revoke it; one that somebody else has revoked is well."""
+    async with open_access(loan.settings) as (_, tokens):
+        with suppress(Unknown):
+            await tokens.revoke(loan.user_id, loan.token_id)
+
+
+@asynccontextmanager
+async def credential(
+    settings: Settings, url: str, given: str | None, *, name: str, scope: Scope = Scope.OPERATE, life: timedelta
+) -> AsyncIterator[str]:
+    """The token to come with: the given one, else a lent one that is given back at the end.
+
+    Raises:
+        Trouble: none was given, and none can be lent.
+    """
+    if given is not None:
+        yield given
+        return
     try:
-        yield secret
+        loan = await lend(settings, url, name=name, scope=scope, life=life)
+    except Trouble as trouble:
+        raise Trouble(f"{trouble} Set BOTLIGHT_TOKEN, or use --token-stdin.") from None
+    try:
+        yield loan.secret
     finally:
-        async with open_access(settings) as (_, tokens):
-            await tokens.revoke(users[0].id, token.id)
+        await give_back(loan)

@@ -1,4 +1,4 @@
-"""The service over HTTP, as the commands ask it."""
+"""The service over HTTP, as the commands ask it; one place that tells apart no answer, another program, and a refusal."""
 
 from __future__ import annotations
 
@@ -69,6 +69,14 @@ class HttpService:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._http.aclose()
+
+    async def alive(self) -> None:
+        """Return when Botlight answers, be it a refusal of the token."""
+        try:
+            await self.identity()
+        except Refused as refusal:
+            if refusal.code not in ("token", "scope"):
+                raise
 
     async def identity(self) -> Identity:
         """Who the token is."""

@@ -10,7 +10,11 @@ import typer
 from botlight import __version__
 from botlight.cli.commands import access
 from botlight.cli.commands.backup import backup
+from botlight.cli.commands.doctor import doctor
+from botlight.cli.commands.open import open_page
 from botlight.cli.commands.serve import serve
+from botlight.cli.commands.sessions import sessions, stop
+from botlight.cli.commands.watch import watch
 from botlight.cli.server import CannotListen
 from botlight.cli.settings import SettingError
 from botlight.cli.trouble import Trouble
@@ -47,6 +51,11 @@ def botlight(
 
 
 app.command()(serve)
+app.command()(watch)
+app.command()(sessions)
+app.command()(stop)
+app.command("open")(open_page)
+app.command()(doctor)
 app.add_typer(access.users)
 app.add_typer(access.tokens)
 app.command()(access.link)

@@ -47,7 +47,7 @@ def address(url: str | None, settings: Settings) -> str:
     return service_url(url or os.environ.get("BOTLIGHT_URL", "").strip() or settings.local_url)
 
 
-def given_token(*, from_stdin: bool, name: str = "BOTLIGHT_TOKEN") -> str | None:
+def given_token(*, from_stdin: bool = False, name: str = "BOTLIGHT_TOKEN") -> str | None:
     """The token that the person gave, if any.
 
     Raises:

@@ -23,7 +23,7 @@ from botlight.model.session import Instant
 from botlight.service.people import People
 from botlight.service.ports import Token, User
 
-__all__ = ["link", "tokens", "users"]
+__all__ = ["Whose", "fresh_link", "link", "tokens", "users"]
 
 users = typer.Typer(name="user", help="Add people, set passwords.", no_args_is_help=True)
 tokens = typer.Typer(name="token", help="Make, list and revoke tokens.", no_args_is_help=True)
@@ -104,7 +104,7 @@ def list_users(database_url: DatabaseUrl = None) -> None:
     for user in run(everybody()):
         by = "by password or link" if user.password_hash else "by link"
         table.add_row(user.name, _day(user.created_at), by, "yes" if user.operator else "")
-    Console().print(table)
+    _print(table)
 
 
 @tokens.command("create")
@@ -177,7 +177,7 @@ def list_tokens(user: Whose = None, database_url: DatabaseUrl = None) -> None:
         used = _day(token.last_used_at) if token.last_used_at else "never"
         until = _day(token.expires_at) if token.expires_at else "for ever"
         table.add_row(token.id, token.name, token.scope.value, _day(token.created_at), used, until, what)
-    Console().print(table)
+    _print(table)
 
 
 @tokens.command("revoke")
@@ -216,12 +216,12 @@ def link(user: Whose = None, database_url: DatabaseUrl = None) -> None:
     typer.echo(run(fresh_link(store_settings(database_url), user)))
 
 
-async def fresh_link(settings: Settings, user: str | None) -> str:
-    """The address of a new one-time link."""
+async def fresh_link(settings: Settings, user: str | None, base: str | None = None) -> str:
+    """The address of a new one-time link, below `base` or what people type."""
     async with open_access(settings) as (people, _):
         if user is None and len(await people.all()) > 1:
             user = (await _person(people, None)).name
-        return f"{settings.shown_url}/link#{await people.link(user)}"
+        return f"{base or settings.shown_url}/link#{await people.link(user)}"
 
 
 async def _person(people: People, name: str | None) -> User:
@@ -266,10 +266,18 @@ def _session_id(text: str | None) -> str | None:
         raise WrongCall(f"--session: expected a session's id, got {text!r}.") from None
 
 
+def _print(table: Table) -> None:
+    """Print a table; its lines are not cut where nobody sees how wide the screen is."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "ID")
     return table
 
 

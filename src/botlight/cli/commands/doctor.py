@@ -1,0 +1,197 @@
+"""`botlight doctor`: goes the way of a heartbeat, step by step, and says where it ends and what to do about it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import typer
+
+from botlight import __version__
+from botlight.cli.commands.access import fresh_link
+from botlight.cli.credential import credential, has_own_store
+from botlight.cli.http_service import API, HttpService, is_local
+from botlight.cli.options import DatabaseUrl, Url, address, given_token, store_settings
+from botlight.cli.running import run
+from botlight.cli.settings import Settings
+from botlight.cli.trouble import NoAnswer, NotBotlight, Refused, Trouble
+from botlight.model.access import Scope
+from botlight.store.errors import CannotOpen
+
+__all__ = ["doctor"]
+
+LIFE = timedelta(minutes=5)
+FULL_BELOW = 100 * 1024 * 1024
+NAME = "botlight doctor"
+TOKENS = {"STATUS_REPORTER_TOKEN": "report", "BOTLIGHT_TOKEN": "operate"}
+
+
+def doctor(*, url: Url = None, database_url: DatabaseUrl = None) -> None:
+    """Find out why a bot does not show: address, store, tokens, a test heartbeat. Exit code 1 when something is wrong.
+
+    Tries the tokens in STATUS_REPORTER_TOKEN (the bots') and BOTLIGHT_TOKEN (yours) where they are set. The heartbeat goes
+    out with the bots' token; on the computer that runs the service it can do without, and cleans up behind itself.
+
+    \b
+    Examples:
+      botlight doctor
+      STATUS_REPORTER_TOKEN=… botlight doctor --url https://bots.example.org
+    """  # noqa: D301  \b keeps the examples' lines
+    settings = store_settings(database_url)
+    examination = _Examination(settings, address(url, settings))
+    run(examination.run())
+    if examination.wrong:
+        raise typer.Exit(1)
+    typer.echo("All is well.")
+
+
+class _Examination:
+    """One run of all checks, each of which prints one line."""
+
+    def __init__(self, settings: Settings, url: str) -> None:
+        self._settings = settings
+        self._url = url
+        self._own = is_local(url) and has_own_store(settings)
+        self.wrong = 0
+
+    async def run(self) -> None:
+        """Check all in the order in which a heartbeat meets it; after a wrong address nothing else can be known."""
+        if not await self._address():
+            return
+        await self._store()
+        for name, scope in TOKENS.items():
+            await self._token(name, scope)
+        await self._heartbeat()
+
+    def _well(self, what: str, words: str) -> None:
+        typer.echo(f"ok     {what:<10} {words}")
+
+    def _ill(self, what: str, words: str) -> None:
+        self.wrong += 1
+        typer.echo(f"WRONG  {what:<10} {words}")
+
+    def _unknown(self, what: str, words: str) -> None:
+        typer.echo(f"skip   {what:<10} {words}")
+
+    async def _address(self) -> bool:
+        try:
+            async with HttpService(self._url) as service:
+                await service.alive()
+        except (NoAnswer, NotBotlight, Refused) as trouble:
+            self._ill("address", str(trouble))
+            return False
+        self._well("address", f"Botlight answers at {self._url}.")
+        if urlsplit(self._url).scheme == "http" and not is_local(self._url):
+            self._ill(
+                "address", "Tokens travel there unencrypted; put a proxy that speaks TLS in front of the service."
+            )
+        return True
+
+    async def _store(self) -> None:
+        try:
+            async with HttpService(self._url) as service:
+                await service.ask("GET", "/readyz")
+        except Refused as refusal:
+            if refusal.status != 503:
+                self._unknown("store", "The service tells its own computer only whether it can write.")
+            else:
+                self._ill("store", f"The service cannot write: {refusal} Its log says why: a full or read-only disk?")
+        else:
+            self._well("store", "The service can read and write it.")
+        if self._own:
+            self._space()
+
+    def _space(self) -> None:
+        path = self._settings.database_path
+        free = shutil.disk_usage(path.parent).free
+        words = f"{path} has {free // 1024**2:,} MB left on its disk."
+        if free < FULL_BELOW:
+            self._ill("store", f"{words} A full disk stops every bot's report; make room.")
+        else:
+            self._well("store", words)
+
+    async def _token(self, name: str, wanted: str) -> None:
+        try:
+            token = given_token(name=name)
+            if token is None:
+                self._unknown("token", f"{name} is not set.")
+                return
+            async with HttpService(self._url, token) as service:
+                identity = await service.identity()
+        except Refused as refusal:
+            if refusal.code == "token":
+                words = (
+                    f"{name} is unknown, revoked or expired. `botlight token create --scope {wanted}` makes a new one."
+                )
+            else:
+                words = f"{name}: {refusal}"
+            self._ill("token", words)
+        except Trouble as trouble:
+            self._ill("token", str(trouble))
+        else:
+            self._scope(name, wanted, identity.scopes, identity.user.get("name", "?"))
+
+    def _scope(self, name: str, wanted: str, scopes: list[str], user: str) -> None:
+        fits = wanted in scopes or (wanted == "operate" and "view" in scopes)
+        words = f"{name} is {user}'s, of scope {', '.join(scopes)}"
+        if fits:
+            self._well("token", f"{words}.")
+        else:
+            self._ill("token", f"{words}; expected {wanted}: `botlight token create --scope {wanted}` makes one.")
+
+    async def _heartbeat(self) -> None:
+        session_id = str(uuid4())
+        try:
+            async with self._report_token() as token, HttpService(self._url, token) as service:
+                await self._report(service, session_id)
+            removed = self._own and await self._removed(session_id)
+        except _NoToken:
+            self._unknown("heartbeat", "Not tried: set STATUS_REPORTER_TOKEN to a bot's token (scope report).")
+        except (Trouble, CannotOpen) as trouble:
+            self._ill("heartbeat", f"A test heartbeat was not taken: {trouble}")
+        else:
+            rest = "" if removed else f" It stays on the board as {NAME!r}."
+            self._well("heartbeat", f"A test heartbeat was taken.{rest}")
+
+    @asynccontextmanager
+    async def _report_token(self) -> AsyncIterator[str]:
+        given = given_token(name="STATUS_REPORTER_TOKEN")
+        if given is None and not self._own:
+            raise _NoToken
+        async with credential(self._settings, self._url, given, name=NAME, scope=Scope.REPORT, life=LIFE) as token:
+            yield token
+
+    async def _report(self, service: HttpService, session_id: str) -> None:
+        snapshot = {
+            "session_id": session_id,
+            "instance_id": str(uuid4()),
+            "bot": {"name": NAME, "version": __version__},
+            "activity": "starting",
+        }
+        await service.ask("POST", f"{API}/heartbeat", json=snapshot | {"seq": 1})
+        result = {"outcome": "success", "inferred": False, "error": None, "ended_age_ms": 0}
+        await service.ask("POST", f"{API}/complete", json=snapshot | {"seq": 2, "result": result})
+
+    async def _removed(self, session_id: str) -> bool:
+        """Whether the test session is off the board again: signed in for a moment, as only a person may delete."""
+        origin = {"Origin": "{0.scheme}://{0.netloc}".format(urlsplit(self._url))}
+        try:
+            secret = (await fresh_link(self._settings, None, self._url)).partition("#")[2]
+            async with HttpService(self._url) as service:
+                signed_in = (await service.ask("POST", f"{API}/link", json={"secret": secret}, headers=origin)).json()
+                headers = origin | {"X-CSRF-Token": signed_in["csrf"]}
+                try:
+                    await service.ask("DELETE", f"{API}/sessions/{session_id}", headers=headers)
+                finally:
+                    await service.ask("POST", f"{API}/sign-out", headers=headers)
+        except Trouble:
+            return False
+        return True
+
+
+class _NoToken(Exception):  # noqa: N818  no error: a check that cannot be made
+    """There is nothing to come with."""
