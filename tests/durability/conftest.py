@@ -1,32 +1,17 @@
-"""A household with Alice in it, and figures that are shown however the tests are run."""
+"""Figures that are shown however the tests are run."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from tests.durability.service_process import Household
+Figures = Callable[[str], None]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """The service runs on asyncio alone."""
-    return "asyncio"
-
-
-@pytest.fixture
-def household(tmp_path: Path) -> Iterator[Household]:
-    """A new database without anybody in it."""
-    household = Household(tmp_path)
-    yield household
-    household.leave()
-
-
-@pytest.fixture
-def figures(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+def figures(capsys: pytest.CaptureFixture[str]) -> Figures:
     """Shows a line with what was measured."""
 
     def show(line: str) -> None:

@@ -9,9 +9,8 @@ from typing import Any, Final, Self
 import msgspec
 from msgspec import Struct
 
-__all__ = ["API", "Answer", "Connection"]
+__all__ = ["Answer", "Connection"]
 
-API: Final = "/api/autoapply/bot"
 ANSWER_S: Final = 30.0
 LINE: Final = 1 << 20
 
@@ -38,11 +37,11 @@ class Connection:
         self._head = f"Host: {host}\r\nAuthorization: Bearer {token}\r\n"
 
     @classmethod
-    async def open(cls, url: str, token: str) -> Self:
-        """Connect to `http://address:port`."""
-        host = url.removeprefix("http://")
-        address, _, port = host.rpartition(":")
-        reader, writer = await asyncio.open_connection(address, int(port), limit=LINE)
+    async def open(cls, address: str, token: str) -> Self:
+        """Connect to `http://name:port`."""
+        host = address.removeprefix("http://")
+        name, _, port = host.rpartition(":")
+        reader, writer = await asyncio.open_connection(name, int(port), limit=LINE)
         return cls(reader, writer, host, token)
 
     async def __aenter__(self) -> Self:

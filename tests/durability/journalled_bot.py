@@ -6,7 +6,8 @@ import random
 import uuid
 from typing import Any, Final
 
-from tests.durability.connection import API, Answer, Connection
+from tests.durability.connection import Answer, Connection
+from tests.support.service import API
 
 __all__ = ["COUNTERS", "JournalledBot"]
 

@@ -6,17 +6,16 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import apsw
-import pytest
 
-from tests.durability.connection import API, Connection
+from tests.durability.conftest import Figures
+from tests.durability.connection import Connection
 from tests.durability.journalled_bot import COUNTERS, JournalledBot
-from tests.durability.service_process import Household, Person, ServiceProcess
-
-pytestmark = pytest.mark.anyio
+from tests.support.service import API, Person, RunningService, running_service
 
 LIVES: Final = 50
 ACKNOWLEDGED_PER_LIFE: Final = 200
@@ -24,26 +23,26 @@ SESSIONS: Final = 6
 SEED: Final = 20260121
 
 
-async def test_fifty_kills_lose_no_acknowledged_heartbeat(household: Household, figures: Callable[[str], None]) -> None:
+def test_fifty_kills_lose_no_acknowledged_heartbeat(tmp_path: Path, figures: Figures) -> None:
     """After each `kill -9` under load every acknowledged heartbeat is there, and in the end the counters are exact."""
     chance = random.Random(SEED)
-    alice = await household.add("alice", bots=2 * SESSIONS)
-    bots = _bots(alice, chance)
+    with running_service(tmp_path) as service:
+        alice = service.person("alice")
+        view = alice.token("view").secret
+        bots = _bots(alice, chance)
     began = time.monotonic()
     fewest = in_flight = kept_unheard = 0
     for life in range(LIVES):
-        service = await ServiceProcess.start(household)
-        kept_unheard += await _check(service, alice, bots) if life else 0
-        acknowledged = await _live_until_killed(service, bots, chance)
+        with running_service(tmp_path) as service:
+            kept_unheard += asyncio.run(_check(service, view, bots)) if life else 0
+            acknowledged = asyncio.run(_live_until_killed(service, bots, chance))
         fewest = min(fewest or acknowledged, acknowledged)
         in_flight += sum(bot.unanswered is not None for bot in bots)
-    service = await ServiceProcess.start(household)
-    await _check(service, alice, bots)
-    await _bring_the_rest(service, bots)
-    await _check_exact(service, alice, bots)
-    await service.end()
-    service.check_log()
-    _check_file(household)
+    with running_service(tmp_path) as service:
+        kept_unheard += asyncio.run(_check(service, view, bots))
+        asyncio.run(_bring_the_rest(service, bots))
+        asyncio.run(_check_exact(service, view, bots))
+    _check_file(service)
     total = sum(bot.heartbeats for bot in bots)
     figures(
         f"{LIVES} kills in {time.monotonic() - began:.0f} s, {total} heartbeats acknowledged (at least {fewest} a life), "
@@ -53,16 +52,16 @@ async def test_fifty_kills_lose_no_acknowledged_heartbeat(household: Household, 
 
 
 def _bots(alice: Person, chance: random.Random) -> list[JournalledBot]:
-    """A main instance and a worker for each session, each with a connection and a token of its own."""
+    """A main instance and a worker for each session, each with a token of its own: so none is too fast."""
     sessions = [f"00000000-0000-4000-8000-{n:012}" for n in range(SESSIONS)]
-    whose = [(session_id, role) for session_id in sessions for role in ("main", "worker")]
     return [
-        JournalledBot(session_id, role, token, chance)
-        for (session_id, role), token in zip(whose, alice.report, strict=True)
+        JournalledBot(session_id, role, alice.token("report").secret, chance)
+        for session_id in sessions
+        for role in ("main", "worker")
     ]
 
 
-async def _live_until_killed(service: ServiceProcess, bots: Sequence[JournalledBot], chance: random.Random) -> int:
+async def _live_until_killed(service: RunningService, bots: Sequence[JournalledBot], chance: random.Random) -> int:
     """Load the service, kill it at a random moment after enough was acknowledged; answers how many heartbeats were."""
     before = sum(bot.heartbeats for bot in bots)
     reports = [asyncio.create_task(_report(service, bot)) for bot in bots]
@@ -73,22 +72,23 @@ async def _live_until_killed(service: ServiceProcess, bots: Sequence[JournalledB
                 assert not any(report.done() for report in reports), reports
         # The moment of the kill is the case under test: anywhere in the work of a batch.
         await asyncio.sleep(chance.uniform(0.0, 0.1))
-        await service.kill()
     finally:
+        service.process.kill()
         outcomes = await asyncio.gather(*reports, return_exceptions=True)
+    service.process.wait(10)
     assert all(isinstance(outcome, ConnectionError) for outcome in outcomes), outcomes
     return sum(bot.heartbeats for bot in bots) - before
 
 
-async def _report(service: ServiceProcess, bot: JournalledBot) -> None:
-    async with await Connection.open(service.url, bot.token) as connection:
+async def _report(service: RunningService, bot: JournalledBot) -> None:
+    async with await Connection.open(service.address, bot.token) as connection:
         await bot.report(connection)
 
 
-async def _check(service: ServiceProcess, alice: Person, bots: Sequence[JournalledBot]) -> int:
+async def _check(service: RunningService, view: str, bots: Sequence[JournalledBot]) -> int:
     """Each counter lies between what was acknowledged and what was sent; answers how many unheard ones were kept."""
     kept_unheard = 0
-    async with await Connection.open(service.url, alice.view) as connection:
+    async with await Connection.open(service.address, view) as connection:
         for session_id, mine in _by_session(bots):
             found = await connection.expect(200, "GET", f"{API}/sessions/{session_id}")
             stored = {instance["id"]: instance["counters"] for instance in found["instances"]}
@@ -100,15 +100,15 @@ async def _check(service: ServiceProcess, alice: Person, bots: Sequence[Journall
     return kept_unheard
 
 
-async def _bring_the_rest(service: ServiceProcess, bots: Sequence[JournalledBot]) -> None:
+async def _bring_the_rest(service: RunningService, bots: Sequence[JournalledBot]) -> None:
     for bot in bots:
-        async with await Connection.open(service.url, bot.token) as connection:
+        async with await Connection.open(service.address, bot.token) as connection:
             await bot.report_once(connection)
 
 
-async def _check_exact(service: ServiceProcess, alice: Person, bots: Sequence[JournalledBot]) -> None:
+async def _check_exact(service: RunningService, view: str, bots: Sequence[JournalledBot]) -> None:
     """Totals equal the sum of what the bots counted, and the proof list holds each outcome once."""
-    async with await Connection.open(service.url, alice.view) as connection:
+    async with await Connection.open(service.address, view) as connection:
         for session_id, mine in _by_session(bots):
             found = await connection.expect(200, "GET", f"{API}/sessions/{session_id}")
             assert _totals(found["session"]) == _sum(bot.sent for bot in mine)
@@ -140,8 +140,8 @@ def _sum(counted: Any) -> dict[str, int]:
     return {name: sum(counters.get(name, 0) for counters in each) for name in COUNTERS}
 
 
-def _check_file(household: Household) -> None:
-    connection = apsw.Connection(str(household.path))
+def _check_file(service: RunningService) -> None:
+    connection = apsw.Connection(str(service.database))
     try:
         assert connection.pragma("integrity_check") == "ok"
         assert not connection.execute("pragma foreign_key_check").fetchall()
