@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import apsw
 
@@ -19,6 +21,7 @@ class _Disk:
     """One file: what a power cut leaves of it, and what was written since the last sync."""
 
     def __init__(self, path: Path) -> None:
+        self.name = path.name
         self.exists = path.exists() and path.stat().st_size > 0
         self.durable = bytearray(path.read_bytes() if path.exists() else b"")
         self.pending: list[tuple[int, bytes | None]] = []  # (offset, data), or (size, None) of a truncation
@@ -57,25 +60,25 @@ def _torn(write: tuple[int, bytes | None], dice: random.Random) -> list[tuple[in
 
 class _File(apsw.VFSFile):
     def __init__(self, vfs: FaultyVfs, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
-        super().__init__("", name, flags)
         self._vfs = vfs
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         self._disk = None if path is None else vfs.disk(Path(path))
+        super().__init__("", name, flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802  SQLite's name
-        with self._vfs.step():
+        with self._vfs.step(self._disk):
             super().xWrite(data, offset)
             if self._disk is not None:
                 self._disk.pending.append((offset, bytes(data)))
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802  SQLite's name
-        with self._vfs.step():
+        with self._vfs.step(self._disk):
             super().xTruncate(newsize)
             if self._disk is not None:
                 self._disk.pending.append((newsize, None))
 
     def xSync(self, flags: int) -> None:  # noqa: ARG002, N802  SQLite's name; a test needs no real sync
-        with self._vfs.step(sync=True):
+        with self._vfs.step(self._disk, sync=True):
             if self._disk is not None:
                 self._disk.sync()
 
@@ -91,34 +94,51 @@ class FaultyVfs(apsw.VFS):
         super().__init__(self.name, "")
         self.steps = 0
         self.fault: type[apsw.Error] | None = None
-        self.fault_at: int | None = None
-        """Fail this step alone, and what follows it until `heal`."""
+        self.fault_at = 0
         self.only_syncs = False
+        self.only_file: str | None = None
+        self.refused = 0
         self.power_until: int | None = None
         self._disks: dict[Path, _Disk] = {}
         self._lock = threading.RLock()
 
-    def fail(self, fault: type[apsw.Error], *, at: int | None = None, only_syncs: bool = False) -> None:
-        """Fail from now on, or from a step on."""
-        self.fault, self.fault_at, self.only_syncs = fault, at, only_syncs
+    def fail(self, fault: type[apsw.Error], *, at: int = 0, only_syncs: bool = False, file: str | None = None) -> None:
+        """Fail from a step on: syncs alone, or one file alone, or everything. `refused` counts how often."""
+        self.fault, self.fault_at, self.only_syncs, self.only_file = fault, at, only_syncs, file
 
     def heal(self) -> None:
         """Work again."""
-        self.fault = self.fault_at = None
+        self.fault = None
 
     @property
     def without_power(self) -> bool:
         """Whether the power has gone."""
         return self.power_until is not None and self.steps > self.power_until
 
-    def step(self, *, sync: bool = False) -> _Step:
-        """Count a step; raises what it meets."""
-        return _Step(self, sync=sync)
+    @contextmanager
+    def step(self, disk: _Disk | None, *, sync: bool = False) -> Iterator[None]:
+        """Count a step, one at a time; raises what it meets."""
+        with self._lock:
+            self.steps += 1
+            if self.without_power:
+                raise apsw.IOError("the power has gone")
+            if self.fault is not None and self._meant(disk, sync=sync):
+                self.refused += 1
+                raise self.fault("the disk was told to fail")
+            yield
+
+    def _meant(self, disk: _Disk | None, *, sync: bool) -> bool:
+        if self.only_file is not None and (disk is None or disk.name != self.only_file):
+            return False
+        return self.steps >= self.fault_at and (sync or not self.only_syncs)
 
     def disk(self, path: Path) -> _Disk:
         """The record of a file."""
         with self._lock:
-            return self._disks.setdefault(path, _Disk(path))
+            # Once, and before SQLite locks it: closing a file gives up all the locks that this process has on it.
+            if path not in self._disks:
+                self._disks[path] = _Disk(path)
+            return self._disks[path]
 
     def cut(self, target: Path, dice: random.Random | None = None) -> None:
         """Write into a folder what the disk holds when the power goes now."""
@@ -135,29 +155,6 @@ class FaultyVfs(apsw.VFS):
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802  SQLite's name
         """Delete a file, at once and for good; SQLite calls this."""
-        with self.step():
+        with self.step(None):
             super().xDelete(filename, syncdir)
             self._disks.pop(Path(filename), None)
-
-
-class _Step:
-    def __init__(self, vfs: FaultyVfs, *, sync: bool) -> None:
-        self._vfs = vfs
-        self._sync = sync
-
-    def __enter__(self) -> Self:
-        vfs = self._vfs
-        vfs._lock.acquire()
-        vfs.steps += 1
-        error: apsw.Error | None = None
-        if vfs.without_power:
-            error = apsw.IOError("the power has gone")
-        elif vfs.fault and vfs.steps >= (vfs.fault_at or 0) and (self._sync or not vfs.only_syncs):
-            error = vfs.fault("the disk was told to fail")
-        if error is not None:
-            vfs._lock.release()
-            raise error
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._vfs._lock.release()

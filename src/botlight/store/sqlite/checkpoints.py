@@ -46,7 +46,7 @@ class Checkpointer:
         disconnect(self._connection)
 
     def _run(self) -> None:
-        while True:
+        while not self._closing.is_set():  # asked after the `clear` too, which may have undone the call of `close`
             self._written.wait()
             if self._closing.wait(self._every_s):
                 return
