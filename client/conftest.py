@@ -1,4 +1,4 @@
-# ruff: noqa: INP001 -- pytest finds it by its place
+# ruff: noqa: INP001, S101, S603 -- pytest finds it by its place, beside the tests' folder because it is theirs
 """What the reporter's tests share: a service, reporters that are closed afterwards, child processes.
 
 Whatever a test does, every snapshot it produced is held against `contract/openapi.yaml`, and the token is looked for
@@ -18,6 +18,7 @@ import pytest
 import yaml
 from fake_service import TOKEN, FakeService
 from jsonschema import Draft202012Validator
+
 from status_reporter import StatusReporter
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ CONTRACT = CLIENT.parent / "contract" / "openapi.yaml"
 class MakeReporter(Protocol):
     """Makes a reporter for the test's service, or with other settings; it is closed after the test."""
 
-    def __call__(self, **settings: Any) -> StatusReporter: ...
+    def __call__(self, **settings: Any) -> StatusReporter:
+        """Settings are those of `StatusReporter`."""
+        ...
 
 
 class RunBot(Protocol):
@@ -38,7 +41,9 @@ class RunBot(Protocol):
 
     def __call__(
         self, code: str, *, url: str | None = None, python: str = sys.executable, **options: Any
-    ) -> subprocess.CompletedProcess[str]: ...
+    ) -> subprocess.CompletedProcess[str]:
+        """Options are those of `subprocess.run`, and `env` on top of the bot's own."""
+        ...
 
 
 @pytest.fixture(scope="session")

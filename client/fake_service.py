@@ -118,7 +118,6 @@ class FakeService:
         self.always: Reply | None = None
         self.stream = "open"  # or "silent" (no hello), "closed" (hung up at once), or an HTTP code
         self.tick_s = 15.0
-        self.heartbeat_s = 45
         self.streams: dict[str, list[queue.SimpleQueue[tuple[str, Any] | None]]] = {}
         self._changed = threading.Condition()
         self._base = path + PREFIX
@@ -234,7 +233,7 @@ class FakeService:
                 "server_time": _now(),
                 "totals": session.totals,
                 "commands": session.commands_for(instance_id),
-                "config": {"heartbeat_s": self.heartbeat_s, "min_interval_s": 1, "stream": True},
+                "config": {"heartbeat_s": document["heartbeat_s"], "min_interval_s": 1, "stream": True},
             }
 
     def commands(self, session_id: str, instance_id: str) -> list[dict[str, Any]]:
@@ -336,7 +335,7 @@ class _Handler(BaseHTTPRequestHandler):
         service.streams.setdefault(key, []).append(mine)
         self._head("text/event-stream")
         commands = service.commands(request.query["session_id"], key)
-        self._event("hello", {"commands": commands, "server_time": _now(), "heartbeat_s": service.heartbeat_s})
+        self._event("hello", {"commands": commands, "server_time": _now(), "heartbeat_s": 45})
         with contextlib.suppress(OSError):
             while True:
                 try:

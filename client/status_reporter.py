@@ -57,8 +57,8 @@ import threading
 import time
 import urllib.parse
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -99,6 +99,7 @@ _FAILING_EXIT_S = 0.3  # how long an end is waited for when the last attempt fai
 _log = logging.getLogger("status_reporter")
 _log.addHandler(logging.NullHandler())
 
+_T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
 _Item = tuple[Callable[..., None], float, tuple[Any, ...]]  # a keeper's method, when it was called, with what
 
@@ -814,7 +815,12 @@ class _Pace:
     def period(self) -> float:
         """Seconds between heartbeats when nothing changes; ±10 %, so that a fleet does not beat in step."""
         base = min(self.interval, _DEGRADED_S) if self.degraded else self.interval
-        return self._stretch * (self.asked if self.asked > self.interval else base)
+        return self._stretch * (self.asked if self.asked > self.told_interval else base)
+
+    @property
+    def told_interval(self) -> int:
+        """What the service is told of it, in its own bounds."""
+        return int(min(max(self.interval, 15), 3600))
 
     def left(self, now: float) -> None:
         self._left_at = now
@@ -1479,8 +1485,7 @@ class _Keeper(_Worker):
         return best
 
     def _send(self, ledger: _Ledger, now: float) -> None:
-        interval = int(min(max(self.pace.interval, 15), 3600))
-        sent = ledger.snapshot(now, time.time(), interval, self._diag(now))
+        sent = ledger.snapshot(now, time.time(), self.pace.told_interval, self._diag(now))
         self._flight = _Order(sent, _Line(_REQUEST_S))
         self.pace.left(now)
         self.sender.orders.put(self._flight)
@@ -1987,7 +1992,9 @@ class StatusReporter:
         self._note(_Ledger.find, text)
         return Job(self, text, {name: value for name, value in about.items() if value is not None})
 
-    def track(self, iterable: Iterable[Any], *, found: bool = False, activity: str | None = None) -> _Track:
+    def track(
+        self, iterable: Iterable[_T] | AsyncIterable[_T], *, found: bool = False, activity: str | None = None
+    ) -> _Track[_T]:
         """The items of an iterable, sync or async, until Stop; then it just ends, so that the code after it runs.
 
         `found` counts each as a job found, `activity` says what is done with each.
@@ -2296,19 +2303,21 @@ class _Session:
         return "interrupted", error  # Ctrl-C, or a task that was cancelled
 
 
-class _Track:
+class _Track(Generic[_T]):
     """Items until Stop, for `for` and `async for`."""
 
-    def __init__(self, reporter: StatusReporter, items: Iterable[Any], *, found: bool, activity: str | None) -> None:
+    def __init__(
+        self, reporter: StatusReporter, items: Iterable[_T] | AsyncIterable[_T], *, found: bool, activity: str | None
+    ) -> None:
         self._reporter = reporter
         self._items = items
         self._found = found
         self._activity = activity
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[_T]:
         if self._reporter.should_stop:
             return
-        for item in self._items:
+        for item in cast("Iterable[_T]", self._items):
             if self._reporter.should_stop:
                 return
             self._say()
@@ -2316,10 +2325,10 @@ class _Track:
             if self._reporter.should_stop:  # before the next item is fetched, which may cost something
                 return
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
+    async def __aiter__(self) -> AsyncIterator[_T]:
         if self._reporter.should_stop:
             return
-        async for item in cast("Any", self._items):
+        async for item in cast("AsyncIterable[_T]", self._items):
             if self._reporter.should_stop:
                 return
             self._say()

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import contextlib
 import faulthandler
+import functools
 import itertools
 import signal
 import sys
@@ -54,10 +56,11 @@ def watched(make: Callable[[], Any]) -> Callable[..., Any]:
     return Lock
 
 
-threading.Lock = _thread.allocate_lock = threading._allocate_lock = watched(real_lock)  # type: ignore[misc,assignment,attr-defined]
-threading.RLock = watched(real_rlock)  # type: ignore[misc,assignment]
+threading.Lock = _thread.allocate_lock = threading._allocate_lock = watched(real_lock)  # type: ignore[assignment,attr-defined]
+threading.RLock = watched(real_rlock)  # type: ignore[assignment]
 
 from fake_service import TOKEN, FakeService  # noqa: E402 -- its locks are to be watched ones
+
 from status_reporter import StatusReporter, StopRequested  # noqa: E402 -- likewise
 
 QUIET_PYTHON = ("status_reporter.py", "uuid.py", "json/__init__.py", "json/encoder.py", "contextlib.py", "typing.py")
@@ -66,7 +69,18 @@ LOUD_NAMES = ("acquire", "__enter__", "notify", "write", "send", "recv", "connec
 
 
 def audit(event: str, _: tuple[Any, ...]) -> None:
-    loud = event.split(".")[0] in ("open", "socket", "subprocess", "os", "ssl", "pty", "fcntl", "shutil", "tempfile")
+    """Called by the interpreter for whatever might matter to an auditor."""
+    loud = event.partition(".")[0] in (
+        "open",
+        "socket",
+        "subprocess",
+        "os",
+        "ssl",
+        "pty",
+        "fcntl",
+        "shutil",
+        "tempfile",
+    )
     if inside and loud and threading.get_ident() == MAIN.ident:
         faults.add("did " + event)
 
@@ -108,12 +122,18 @@ def call(what: Callable[[], Any], *, waits: bool = False) -> Any:
 found = itertools.count()  # of increments made; `next` is one step, which no signal can split
 
 
+def found_one(reporter: StatusReporter) -> None:
+    """Counts here and there."""
+    next(found)
+    reporter.increment_jobs_found(1)
+
+
 def calls(reporter: StatusReporter) -> list[Callable[[], Any]]:
     """Each public method, as something to call."""
-    details = {"title": "Analyst ☃", "deep": [1, {"a": (2, 3)}], "thing": object(), 5: float("nan")}
+    details: dict[Any, Any] = {"title": "Analyst ☃", "deep": [1, {"a": (2, 3)}], "thing": object(), 5: float("nan")}
     job = reporter.job(("a", 1), title="T", company="C", url="https://jobs.example/1")
     return [
-        lambda: (next(found), reporter.increment_jobs_found(1)),
+        functools.partial(found_one, reporter),
         lambda: reporter.send_heartbeat("applying", details),
         lambda: reporter.increment_jobs_applied(1),
         lambda: reporter.increment_jobs_failed(1),
@@ -125,15 +145,15 @@ def calls(reporter: StatusReporter) -> list[Callable[[], Any]]:
         lambda: job.applied(credits=0.5),
         lambda: job.failed(ValueError("no")),
         lambda: job.skipped("x"),
-        lambda: reporter.on_stop(int)(),
+        functools.partial(register, reporter),
         lambda: reporter.should_stop,
         lambda: reporter.stop_reason,
-        lambda: reporter.stop_event.is_set(),
+        reporter.stop_event.is_set,
         lambda: reporter.session_id,
         lambda: reporter.status,
         lambda: reporter.start_session("again"),
-        lambda: checkpoint(reporter),
-        lambda: during(reporter),
+        functools.partial(checkpoint, reporter),
+        functools.partial(during, reporter),
         lambda: list(reporter.track([1, 2], activity="listing")),
         lambda: reporter.session("1.0"),
         lambda: repr(reporter),
@@ -146,13 +166,19 @@ WAITING = 2  # the last two of them wait, and may sleep
 
 
 def checkpoint(reporter: StatusReporter) -> None:
-    try:
+    """A checkpoint, whose purpose is to raise."""
+    with contextlib.suppress(StopRequested):
         reporter.checkpoint("checking")
-    except StopRequested:
-        pass
+
+
+def register(reporter: StatusReporter) -> None:
+    """A callback, and its removal."""
+    remove = reporter.on_stop(int)
+    remove()
 
 
 def during(reporter: StatusReporter) -> None:
+    """A block with an activity of its own."""
     with reporter.activity("filling_form", field="salary"):
         pass
 
@@ -194,7 +220,7 @@ def storm(seconds: float) -> None:
         assert service.totals["jobs_found"] == truth, (service.totals, truth)
         call(lambda: reporter.close(0), waits=True)
         assert not faults, sorted(faults)
-    print(f"{next(signals)} signals, {truth} counted")
+    sys.stdout.write(f"{next(signals)} signals, {truth} counted\n")
 
 
 def asynchronous() -> None:

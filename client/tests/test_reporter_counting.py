@@ -12,6 +12,7 @@ from fake_service import FakeService, Reply
 
 if TYPE_CHECKING:
     from conftest import MakeReporter
+
     from status_reporter import StatusReporter
 
 
@@ -306,7 +307,7 @@ def test_a_second_session_counts_from_zero_and_loses_nothing_of_the_first(
     assert second != first
     reporter.job("a").applied()
     assert reporter.complete_session(timeout=10)
-    service.wait_for(lambda: {one.status for one in service.sessions.values()} == {"completed"})
+    service.wait_for(lambda: [one.status for one in service.sessions.values()] == ["completed", "completed"])
     assert [one.totals["jobs_applied"] for one in service.sessions.values()] == [1, 1]
 
 
