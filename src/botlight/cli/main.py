@@ -12,6 +12,7 @@ from botlight.cli.commands import access
 from botlight.cli.commands.backup import backup
 from botlight.cli.commands.doctor import doctor
 from botlight.cli.commands.open import open_page
+from botlight.cli.commands.run import run
 from botlight.cli.commands.serve import serve
 from botlight.cli.commands.sessions import sessions, stop
 from botlight.cli.commands.watch import watch
@@ -51,6 +52,7 @@ def botlight(
 
 
 app.command()(serve)
+app.command(context_settings={"allow_interspersed_args": False})(run)
 app.command()(watch)
 app.command()(sessions)
 app.command()(stop)

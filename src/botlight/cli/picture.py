@@ -14,7 +14,7 @@ from rich.text import Text
 
 from botlight.cli.activities import activity_face
 from botlight.cli.document import SessionDocument
-from botlight.cli.words import clock_time, duration, number, stopwatch
+from botlight.cli.words import clock_time, duration, number, plain, stopwatch
 from botlight.model.liveness import State
 
 __all__ = ["COLOURS", "card", "no_card", "state_note"]
@@ -61,7 +61,7 @@ def state_note(session: SessionDocument, now: datetime) -> str:
         case State.WAITING if session.waiting_until is not None:
             left = session.waiting_until - now
             goes_on = f"Goes on in {stopwatch(left)}" if left.total_seconds() > 0 else "Goes on any moment"
-            return " · ".join(filter(None, (goes_on, session.waiting_reason)))
+            return " · ".join(filter(None, (goes_on, plain(session.waiting_reason or ""))))
         case State.STUCK:
             return f"Alive, but nothing has moved for {duration(now - (session.progress_at or session.started_at))}"
         case State.SILENT:
@@ -75,7 +75,7 @@ def state_note(session: SessionDocument, now: datetime) -> str:
 
 
 def _name(session: SessionDocument) -> str:
-    return session.bot_name or "Unnamed bot"
+    return plain(session.bot_name or "") or "Unnamed bot"
 
 
 def _parts(session: SessionDocument, state: State, now: datetime) -> Iterator[RenderableType]:
@@ -88,8 +88,7 @@ def _parts(session: SessionDocument, state: State, now: datetime) -> Iterator[Re
     yield _counters(session)
     if session.progress_total:
         yield _progress(session.progress_done or 0, session.progress_total)
-    error = ": ".join(filter(None, (session.error_type, session.error_message)))
-    yield Text(error, style="red") if error else ""
+    yield _error(session)
     if session.stop_requested_at:
         yield _steps(session, now)
     end = session.ended_at or now
@@ -98,7 +97,7 @@ def _parts(session: SessionDocument, state: State, now: datetime) -> Iterator[Re
 
 
 def _activity(session: SessionDocument, now: datetime) -> Text:
-    emoji, label = activity_face(session.activity)
+    emoji, label = activity_face(plain(session.activity or ""))
     since = f"  for {duration(now - session.activity_at)}" if session.activity_at else ""
     return Text.assemble(f"{emoji} ", (label, "bold"), (since, "dim"))
 
@@ -107,7 +106,13 @@ def _details(session: SessionDocument) -> str:
     def words(value: object) -> str:
         return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
 
-    return " · ".join(f"{name}: {words(value)}" for name, value in (session.activity_details or {}).items())
+    return plain(" · ".join(f"{name}: {words(value)}" for name, value in (session.activity_details or {}).items()))
+
+
+def _error(session: SessionDocument) -> Text:
+    said = (session.error_type, *(session.error_message or "").splitlines())
+    first, *rest = [plain(line) for line in said if line] or [""]
+    return Text("\n".join([f"{first}: {rest[0]}", *rest[1:]]) if rest else first, style="red")
 
 
 def _counters(session: SessionDocument) -> Table:
@@ -117,7 +122,7 @@ def _counters(session: SessionDocument) -> Table:
         "failed": session.jobs_failed,
         "credits": session.credits_used,
     }
-    others = {name.replace("_", " "): value for name, value in session.counters.items()}
+    others = {plain(name.replace("_", " ")): value for name, value in session.counters.items()}
     grid = Table.grid(padding=(0, 3), pad_edge=False)
     rows = list((four | others).items())
     for start in range(0, len(rows), 4):

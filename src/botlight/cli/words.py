@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
-__all__ = ["clock_time", "duration", "number", "stopwatch"]
+__all__ = ["clock_time", "duration", "number", "plain", "stopwatch"]
 
 
 def duration(span: timedelta) -> str:
@@ -37,3 +38,8 @@ def clock_time(at: datetime, now: datetime, *, seconds: bool = False) -> str:
 def number(value: float) -> str:
     """A counter's value, with a fraction only where it has one."""
     return f"{value:,.6f}".rstrip("0").rstrip(".")
+
+
+def plain(text: str) -> str:
+    """A bot's words without what a terminal would obey: on one line, no escape sequences, no control characters."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", text).strip()

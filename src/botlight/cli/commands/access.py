@@ -12,6 +12,7 @@ from uuid import UUID
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from botlight.cli.options import DatabaseUrl, store_settings
 from botlight.cli.running import run
@@ -103,7 +104,7 @@ def list_users(database_url: DatabaseUrl = None) -> None:
     table = _table("NAME", "SINCE", "SIGNS IN", "RUNS THE SERVICE")
     for user in run(everybody()):
         by = "by password or link" if user.password_hash else "by link"
-        table.add_row(user.name, _day(user.created_at), by, "yes" if user.operator else "")
+        table.add_row(Text(user.name), _day(user.created_at), by, "yes" if user.operator else "")
     _print(table)
 
 
@@ -176,7 +177,7 @@ def list_tokens(user: Whose = None, database_url: DatabaseUrl = None) -> None:
         what = " on ".join(filter(None, (token.bot or token.session_id, token.origin)))
         used = _day(token.last_used_at) if token.last_used_at else "never"
         until = _day(token.expires_at) if token.expires_at else "for ever"
-        table.add_row(token.id, token.name, token.scope.value, _day(token.created_at), used, until, what)
+        table.add_row(token.id, Text(token.name), token.scope.value, _day(token.created_at), used, until, Text(what))
     _print(table)
 
 

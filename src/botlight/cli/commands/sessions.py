@@ -21,7 +21,7 @@ from botlight.cli.picture import COLOURS
 from botlight.cli.running import run
 from botlight.cli.selection import SessionId, chosen
 from botlight.cli.trouble import Trouble
-from botlight.cli.words import clock_time, duration, number
+from botlight.cli.words import clock_time, duration, number, plain
 
 __all__ = ["sessions", "stop"]
 
@@ -157,9 +157,9 @@ def _table(found: list[SessionDocument], now: datetime) -> Table | Text:
         state = one.state(now)
         table.add_row(
             one.id[:8],
-            one.bot_name or "unnamed",
+            Text(plain(one.bot_name or "") or "unnamed"),
             Text(state.value, style=COLOURS[state]),
-            "" if one.ended else activity_face(one.activity)[1],
+            Text("" if one.ended else activity_face(plain(one.activity or ""))[1]),
             number(one.jobs_found),
             number(one.jobs_applied),
             number(one.jobs_failed),
