@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
-from botlight.web.pages import PAGE_HEADERS, STATIC_HEADERS, Page, render, static_files
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
+
+from botlight.web.pages import PAGE_HEADERS, STATIC_HEADERS, Page, render, static_files
 
 EXAMPLES: Final = Path(__file__).parents[2] / "contract" / "examples"
 PREFIX: Final = "/api/autoapply/bot"
@@ -139,6 +140,10 @@ class FakeService:
     def say(self, event: str, data: Document, position: str | None = None) -> None:
         """Says anything to all streams."""
         self._run(self._say, event, data, position)
+
+    def say_bytes(self, frame: bytes) -> None:
+        """Puts bytes on all streams, as they are."""
+        self._run(self._say_bytes, frame)
 
     def cut_streams(self) -> None:
         """Ends every stream without a word."""
@@ -273,6 +278,10 @@ class FakeService:
     def _say(self, event: str, data: Document, position: str | None) -> None:
         for stream in self.streams:
             stream.send(event, data, position)
+
+    def _say_bytes(self, frame: bytes) -> None:
+        for stream in self.streams:
+            stream.frames.put_nowait(frame)
 
     def _cut_streams(self) -> None:
         for stream in self.streams:

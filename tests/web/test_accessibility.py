@@ -20,7 +20,18 @@ Scheme = Literal["dark", "light"]
 
 AXE: Final = "axe-playwright-python==0.1.8"
 LONG: Final = "Donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbauunterbe"
-STATES: Final = "working waiting stuck silent stopping lost completed failed stopped interrupted".split()
+STATES: Final = (
+    "working",
+    "waiting",
+    "stuck",
+    "silent",
+    "stopping",
+    "lost",
+    "completed",
+    "failed",
+    "stopped",
+    "interrupted",
+)
 
 
 @pytest.fixture(scope="session")
@@ -132,9 +143,7 @@ def test_axe_finds_nothing_serious(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious_on_an_empty_board(
-    service: FakeService, looks: Callable[..., Page], axe: str, scheme: Scheme
-) -> None:
+def test_axe_finds_nothing_serious_on_an_empty_board(looks: Callable[..., Page], axe: str, scheme: Scheme) -> None:
     """The first page that a newcomer sees."""
     page = looks("", scheme)
     expect(page.locator("#paste")).to_be_visible()
@@ -153,7 +162,7 @@ def test_no_page_scrolls_sideways_on_a_small_phone(full: FakeService, looks: Cal
         assert bounds["x"] + bounds["width"] <= 360
 
 
-def test_the_empty_board_fits_a_small_phone(service: FakeService, looks: Callable[..., Page]) -> None:
+def test_the_empty_board_fits_a_small_phone(looks: Callable[..., Page]) -> None:
     """The lines to paste scroll in their own box."""
     page = looks("", "dark", 360)
     expect(page.locator("#paste")).to_be_visible()
@@ -166,6 +175,7 @@ def test_stop_is_reached_and_pressed_by_keyboard(service: FakeService, open_page
     page = open_page()
     shown = card(page, session["id"])
     shows_freshness(shown, "live")
+    focused = None
     for _ in range(12):
         page.keyboard.press("Tab")
         focused = page.evaluate("document.activeElement.shadowRoot?.activeElement?.getAttribute('aria-label')")

@@ -141,7 +141,8 @@ def test_an_embed_token_says_that_it_is_public(service: FakeService, open_page: 
     assert token["expires_at"]
 
 
-def test_signing_in_leads_to_the_board_and_out_of_it(service: FakeService, stranger: Page, trouble: None) -> None:
+@pytest.mark.usefixtures("trouble")
+def test_signing_in_leads_to_the_board_and_out_of_it(service: FakeService, stranger: Page) -> None:
     """Without a sign-in the board leads to the sign-in page; a wrong password is told plainly."""
     stranger.goto(service.address)
     expect(stranger).to_have_url(service.address + "sign-in")
@@ -158,7 +159,8 @@ def test_signing_in_leads_to_the_board_and_out_of_it(service: FakeService, stran
     assert service.signed_in == {}
 
 
-def test_the_one_time_link_is_used_by_pressing_its_button(service: FakeService, stranger: Page, trouble: None) -> None:
+@pytest.mark.usefixtures("trouble")
+def test_the_one_time_link_is_used_by_pressing_its_button(service: FakeService, stranger: Page) -> None:
     """Opening it uses nothing up; its secret leaves the address bar at once and never reaches a log."""
     service.links.add("one/time+secret")
     stranger.goto(service.address + "link#one/time+secret")

@@ -55,9 +55,9 @@ def test_times_tick_between_messages(service: FakeService, open_page: OpenPage) 
 @pytest.mark.parametrize(
     ("example", "changes", "state", "words"),
     [
-        ("session-waiting", {"waiting_until": ago(seconds=-95), "waiting_reason": "Daily limit"}, "Waiting", r"Goes on in 1:3\d · Daily limit"),
-        ("session-working", {"progress_at": ago(minutes=12)}, "Stuck", "Alive, but nothing has moved for 12 min"),
-        ("session-working", {"last_heartbeat_at": ago(seconds=100)}, "Silent", r"No word for 1 min 4\d s; it means to speak every 45 s"),
+        ("session-waiting", {"waiting_until": -95, "waiting_reason": "Daily limit"}, "Waiting", r"Goes on in 1:3\d · Daily limit"),
+        ("session-working", {"progress_at": 720}, "Stuck", "Alive, but nothing has moved for 12 min"),
+        ("session-working", {"last_heartbeat_at": 100}, "Silent", r"No word for 1 min 4\d s; it means to speak every 45 s"),
         ("session-lost", {}, "Lost", r"Not heard since \d\d:\d\d\. It may still run"),
         ("session-completed", {}, "Completed", r"Finished at \d\d:\d\d"),
         ("session-failed", {}, "Failed", r"Ended with an error at \d\d:\d\d"),
@@ -67,10 +67,13 @@ def test_times_tick_between_messages(service: FakeService, open_page: OpenPage) 
     ],
 )  # fmt: skip
 def test_every_state_is_told_in_words(
-    service: FakeService, open_page: OpenPage, example: str, changes: dict[str, object], state: str, words: str
+    service: FakeService, open_page: OpenPage, *, example: str, changes: dict[str, object], state: str, words: str
 ) -> None:
-    """One word that does not claim more than is known, and the sentence behind it."""
-    shown = card(open_page(), service.put(example, **changes)["id"])
+    """Numbers are seconds ago. One word that does not claim more than is known, and the sentence behind it."""
+    instants = {
+        name: ago(seconds=value) for name, value in changes.items() if isinstance(value, int) and value is not False
+    }
+    shown = card(open_page(), service.put(example, **changes | instants)["id"])
     shows_state(shown, state)
     expect(shown.locator(".note")).to_have_text(re.compile(words))
 
@@ -144,8 +147,9 @@ def test_job_links_lead_to_the_web_only(service: FakeService, open_page: OpenPag
     expect(rows.nth(1)).to_contain_text("Bad")
 
 
+@pytest.mark.usefixtures("trouble")
 def test_a_session_outside_the_list_is_asked_for_again_after_a_reconnect(
-    service: FakeService, open_page: OpenPage, trouble: None
+    service: FakeService, open_page: OpenPage
 ) -> None:
     """Positions speak of the list alone: what ended long ago is read by itself, and again when the stream is back."""
     session = service.put("session-completed", ended_at=ago(hours=40), started_at=ago(hours=41))
@@ -158,7 +162,8 @@ def test_a_session_outside_the_list_is_asked_for_again_after_a_reconnect(
     expect(shown.locator("h2")).to_have_text("Renamed meanwhile")
 
 
-def test_a_session_that_does_not_exist_says_so(service: FakeService, open_page: OpenPage, trouble: None) -> None:
+@pytest.mark.usefixtures("trouble")
+def test_a_session_that_does_not_exist_says_so(service: FakeService, open_page: OpenPage) -> None:
     """Another person's session does not exist either."""
     stranger = service.add_user("stranger")
     session = service.put(user_id=stranger)

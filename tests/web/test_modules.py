@@ -40,15 +40,15 @@ def test_sse_means_the_same_however_it_is_cut(run: Callable[..., Any], newline: 
     """Network packets end anywhere, between the two characters of a line end too."""
     text = newline.join([": comment", "event: sessions", "id: 3.1", 'data: {"a":', 'data: "é🙂"}', "", "retry: 5"])
     text += newline + newline + newline.join(["event: tick", "data:{}", "", "event: half", "data: x"])
-    parts = f"""(() => {{
+    parts = """(() => {
         const all = [];
-        for (let size = 1; size < given.length; size++) {{
+        for (let size = 1; size < given.length; size++) {
             const parser = new m.SseParser(); const got = [];
             for (let at = 0; at < given.length; at += size) got.push(...parser.push(given.slice(at, at + size)));
             all.push(JSON.stringify(got));
-        }}
+        }
         return [...new Set(all)];
-    }})()"""
+    })()"""
     assert [json.loads(got) for got in run("sse.js", parts, text)] == [
         [
             {"event": "sessions", "data": '{"a":\n"é🙂"}', "id": "3.1"},
@@ -88,10 +88,24 @@ def test_the_table_of_activities_is_open(run: Callable[..., Any]) -> None:
 
 def test_the_table_has_the_words_of_the_product(run: Callable[..., Any]) -> None:
     """The sixteen activities that bots start with each have a face of their own."""
-    names = (
-        "starting browser_opening logging_in searching jobs_found opening_job filling_form applying applied waiting "
-        "waiting_for_user captcha rate_limited error finishing stopping"
-    ).split()
+    names = [
+        "starting",
+        "browser_opening",
+        "logging_in",
+        "searching",
+        "jobs_found",
+        "opening_job",
+        "filling_form",
+        "applying",
+        "applied",
+        "waiting",
+        "waiting_for_user",
+        "captcha",
+        "rate_limited",
+        "error",
+        "finishing",
+        "stopping",
+    ]
     emoji = run("activities.js", "given.map((name) => m.activityFace(name).emoji)", names)
     assert len(set(emoji)) == len(names)
     assert "🔹" not in emoji

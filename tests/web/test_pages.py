@@ -10,10 +10,6 @@ import pytest
 from botlight.web.pages import PAGE_HEADERS, STATIC_HEADERS, Page, render, static_files
 
 
-def board(*, user: str | None = "local", base: str = "/") -> str:
-    return render(Page.BOARD, base=base, user=user, csrf="abc", version="1.2.3")
-
-
 @pytest.mark.parametrize("page", Page)
 def test_every_page_renders_for_nobody_and_for_somebody(page: Page) -> None:
     """No page depends on a sign-in to be drawn."""
@@ -51,7 +47,7 @@ def test_every_address_lies_below_the_path_prefix(page: Page) -> None:
 def test_a_base_without_its_slashes_is_refused(base: str) -> None:
     """A wrong prefix is an error at once, and not a page with dead links."""
     with pytest.raises(ValueError, match="begins and ends with a slash"):
-        board(base=base)
+        render(Page.BOARD, base=base, user=None, csrf=None, version="1.2.3")
 
 
 def test_the_policy_names_nobody_but_ourselves() -> None:

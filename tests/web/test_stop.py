@@ -70,13 +70,14 @@ def test_a_lost_bot_with_a_stop_pending_says_so(service: FakeService, open_page:
 
 
 def test_an_inferred_end_is_told_as_one(service: FakeService, open_page: OpenPage) -> None:
-    """ "Ended" by silence is not the bot's word."""
+    """An end by silence is not the bot's word."""
     session = service.put("session-interrupted", stop_requested_at=ago(hours=25))
     shown = card(open_page(), session["id"])
     expect(step(shown, "ended")).to_contain_text("concluded from silence")
 
 
-def test_a_stop_that_was_not_taken_can_be_sent_again(service: FakeService, open_page: OpenPage, trouble: None) -> None:
+@pytest.mark.usefixtures("trouble")
+def test_a_stop_that_was_not_taken_can_be_sent_again(service: FakeService, open_page: OpenPage) -> None:
     """503: nothing was acknowledged, so nothing is claimed."""
     session = service.put()
     shown = card(open_page(), session["id"])
@@ -91,7 +92,8 @@ def test_a_stop_that_was_not_taken_can_be_sent_again(service: FakeService, open_
     expect(shown.locator(".said")).to_be_hidden()
 
 
-def test_a_stop_without_a_connection_says_so(service: FakeService, open_page: OpenPage, trouble: None) -> None:
+@pytest.mark.usefixtures("trouble")
+def test_a_stop_without_a_connection_says_so(service: FakeService, open_page: OpenPage) -> None:
     """No optimism: the picture stays, the words say that nothing was sent."""
     session = service.put()
     shown = card(open_page(), session["id"])
@@ -106,8 +108,9 @@ def test_a_stop_without_a_connection_says_so(service: FakeService, open_page: Op
     shows_state(shown, "Stopping")
 
 
+@pytest.mark.usefixtures("trouble")
 def test_a_stop_without_an_answer_does_not_claim_that_it_was_not_sent(
-    service: FakeService, open_page: OpenPage, trouble: None
+    service: FakeService, open_page: OpenPage
 ) -> None:
     """After ten seconds nobody knows; the retry is the same request."""
     session = service.put()
@@ -120,9 +123,8 @@ def test_a_stop_without_an_answer_does_not_claim_that_it_was_not_sent(
     expect(shown.locator(".said")).to_be_hidden()
 
 
-def test_a_stop_after_the_sign_in_ended_leads_to_the_sign_in(
-    service: FakeService, open_page: OpenPage, trouble: None
-) -> None:
+@pytest.mark.usefixtures("trouble")
+def test_a_stop_after_the_sign_in_ended_leads_to_the_sign_in(service: FakeService, open_page: OpenPage) -> None:
     """Signed out is not "failed": retrying would not help."""
     session = service.put()
     shown = card(open_page(), session["id"])
@@ -143,8 +145,9 @@ def test_a_stop_after_the_sign_in_ended_leads_to_the_sign_in(
         (403, "problem-scope", "Not sent: "),
     ],
 )
+@pytest.mark.usefixtures("trouble")
 def test_every_refusal_of_a_stop_is_told(
-    service: FakeService, open_page: OpenPage, trouble: None, status: int, problem: str, words: str
+    service: FakeService, open_page: OpenPage, *, status: int, problem: str, words: str
 ) -> None:
     """In words of their own; the card itself changes by documents alone."""
     session = service.put()
@@ -178,9 +181,8 @@ def test_a_stop_of_somebody_else_shows_at_once(service: FakeService, open_page: 
     assert there.get_by_role("button").count() == 0
 
 
-def test_a_stop_survives_a_sign_in_that_was_renewed_elsewhere(
-    service: FakeService, open_page: OpenPage, trouble: None
-) -> None:
+@pytest.mark.usefixtures("trouble")
+def test_a_stop_survives_a_sign_in_that_was_renewed_elsewhere(service: FakeService, open_page: OpenPage) -> None:
     """The CSRF token belongs to one sign-in; a page that holds an old one asks for the new one and goes on."""
     session = service.put()
     page = open_page()

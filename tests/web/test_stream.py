@@ -26,8 +26,9 @@ def applied(service: FakeService, session_id: str, count: int) -> None:
     service.change(session_id, jobs_applied=count)
 
 
+@pytest.mark.usefixtures("trouble")
 def test_without_ticks_the_picture_is_not_live(
-    service: FakeService, clock: BrowserContext, open_page: OpenPage, trouble: None
+    service: FakeService, clock: BrowserContext, open_page: OpenPage
 ) -> None:
     """Two missed ticks: not live at once, a new connection, and live again only when ticks come."""
     session = service.put()
@@ -43,8 +44,9 @@ def test_without_ticks_the_picture_is_not_live(
     expect(shown.locator(".fresh")).to_have_text(re.compile(r"offline \d+ s"))
 
 
+@pytest.mark.usefixtures("trouble")
 def test_without_ticks_documents_alone_make_nothing_live(
-    service: FakeService, clock: BrowserContext, open_page: OpenPage, trouble: None
+    service: FakeService, clock: BrowserContext, open_page: OpenPage
 ) -> None:
     """A service that is not sure to hear every change may still send some."""
     session = service.put()
@@ -151,14 +153,15 @@ def test_a_frame_that_is_no_json_costs_a_connection_and_nothing_else(service: Fa
     session = service.put()
     shown = card(open_page(), session["id"])
     shows_freshness(shown, "live")
-    service._run(lambda: [stream.frames.put_nowait(b"event: tick\ndata: {nonsense\n\n") for stream in service.streams])
+    service.say_bytes(b"event: tick\ndata: {nonsense\n\n")
     applied(service, session["id"], 42)
     expect(shown.locator('[data-counter="jobs_applied"]')).to_have_text("42")
     shows_freshness(shown, "live")
     assert "last-event-id" not in [headers for _, path, headers in service.requests if path == "/events"][-1]
 
 
-def test_a_restart_of_the_service_is_survived(service: FakeService, open_page: OpenPage, trouble: None) -> None:
+@pytest.mark.usefixtures("trouble")
+def test_a_restart_of_the_service_is_survived(service: FakeService, open_page: OpenPage) -> None:
     """Offline while it is away; the picture stays as last known; live again without a reload."""
     session = service.put()
     page = open_page()
@@ -173,8 +176,9 @@ def test_a_restart_of_the_service_is_survived(service: FakeService, open_page: O
     expect(shown.locator('[data-counter="jobs_applied"]')).to_have_text("44")
 
 
+@pytest.mark.usefixtures("trouble")
 def test_nothing_is_concluded_while_the_service_is_not_heard(
-    service: FakeService, clock: BrowserContext, open_page: OpenPage, trouble: None
+    service: FakeService, clock: BrowserContext, open_page: OpenPage
 ) -> None:
     """A page without a connection knows nothing about the bot: it calls nobody silent, and its times stand still."""
     session = service.put(last_heartbeat_at=ago(seconds=1))
@@ -190,9 +194,8 @@ def test_nothing_is_concluded_while_the_service_is_not_heard(
     expect(shown.locator(".elapsed")).to_have_text(elapsed)
 
 
-def test_a_page_that_opens_while_the_service_is_away_comes_by_itself(
-    service: FakeService, open_page: OpenPage, trouble: None
-) -> None:
+@pytest.mark.usefixtures("trouble")
+def test_a_page_that_opens_while_the_service_is_away_comes_by_itself(service: FakeService, open_page: OpenPage) -> None:
     """The stream answers 503 and so does everything else; later it does not."""
     session = service.put()
     for path in ("/me", "/events", "/sessions"):
@@ -205,8 +208,9 @@ def test_a_page_that_opens_while_the_service_is_away_comes_by_itself(
     shows_freshness(card(page, session["id"]), "live")
 
 
+@pytest.mark.usefixtures("trouble")
 def test_without_a_stream_the_page_polls_says_so_and_returns(
-    service: FakeService, clock: BrowserContext, open_page: OpenPage, trouble: None
+    service: FakeService, clock: BrowserContext, open_page: OpenPage
 ) -> None:
     """Every ten seconds; changes still show; the stream is tried on and taken as soon as it is to be had."""
     service.fail("/events", 503, "problem-unavailable")
@@ -241,7 +245,8 @@ def test_a_stream_that_is_held_back_on_its_way_is_polled_around(service: FakeSer
     shows_freshness(shown, "live")
 
 
-def test_an_answer_of_something_else_is_no_stream(service: FakeService, open_page: OpenPage, trouble: None) -> None:
+@pytest.mark.usefixtures("trouble")
+def test_an_answer_of_something_else_is_no_stream(service: FakeService, open_page: OpenPage) -> None:
     """A captive portal answers 200 with a page of its own."""
     session = service.put()
     service.failing["/events"] = (200, "ok")
@@ -251,8 +256,9 @@ def test_an_answer_of_something_else_is_no_stream(service: FakeService, open_pag
     shows_freshness(shown, "live")
 
 
+@pytest.mark.usefixtures("trouble")
 def test_a_new_sign_in_of_somebody_else_shows_nothing_of_the_first(
-    service: FakeService, open_page: OpenPage, context: BrowserContext, trouble: None
+    service: FakeService, open_page: OpenPage, context: BrowserContext
 ) -> None:
     """The cookie changed hands in another tab: the picture does not mix two people."""
     other = service.add_user("other")
@@ -265,8 +271,9 @@ def test_a_new_sign_in_of_somebody_else_shows_nothing_of_the_first(
     expect(card(page, mine["id"])).to_have_count(0)
 
 
+@pytest.mark.usefixtures("trouble")
 def test_a_page_whose_sign_in_ended_says_so_and_comes_back(
-    service: FakeService, open_page: OpenPage, context: BrowserContext, trouble: None
+    service: FakeService, open_page: OpenPage, context: BrowserContext
 ) -> None:
     """401 is not asked again and again; looking at the page does."""
     session = service.put()

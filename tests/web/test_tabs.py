@@ -140,7 +140,8 @@ def test_the_lock_of_a_hung_leader_is_stolen(
     assert not leading(leader)
 
 
-def test_followers_say_what_the_leader_meets(service: FakeService, tabs: tuple[str, list[Page]], trouble: None) -> None:
+@pytest.mark.usefixtures("trouble")
+def test_followers_say_what_the_leader_meets(service: FakeService, tabs: tuple[str, list[Page]]) -> None:
     """No tab is live while the one that reads is not; all poll through it, and are live again together."""
     session_id, pages = tabs
     service.fail("/events", 503, "problem-unavailable")

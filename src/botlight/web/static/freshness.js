@@ -18,6 +18,12 @@ export class Freshness {
   #heard = null;
   #refusal = null;
   #silence = null;
+  #byToken;
+
+  /** `byToken`: who looks has a token and no sign-in, so that signing in would not help. */
+  constructor(byToken = false) {
+    this.#byToken = byToken;
+  }
 
   /** A `tick` or a whole list came through the stream: the service is sure to hear changes. */
   ticked() {
@@ -51,7 +57,7 @@ export class Freshness {
   /** The service will not have this reader: `problem` is its answer. */
   refused(problem) {
     this.#source = "none";
-    this.#refusal = { kind: problem.status === 401 ? "signed_out" : "refused", reason: problem.message };
+    this.#refusal = { kind: problem.status === 401 && !this.#byToken ? "signed_out" : "refused", reason: problem.message };
   }
 
   /** Whether ticks are missing although the stream stands. */

@@ -8,7 +8,12 @@ import { SessionList } from "./session_list.js";
 export class Picture {
   list = new SessionList();
   clock = new ServiceClock();
-  fresh = new Freshness();
+  fresh;
+
+  /** `byToken`: a token reads, and no sign-in. */
+  constructor(byToken) {
+    this.fresh = new Freshness(byToken);
+  }
 
   /** Takes one message of the event stream. */
   message({ event, data, id }) {

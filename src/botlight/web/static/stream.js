@@ -27,7 +27,7 @@ class SharedStream {
   #token;
   #listeners = new Set();
   #wanted = new Set();
-  #picture = new Picture();
+  #picture;
   #life = new AbortController();
   #nap = null;
   #person = null;
@@ -35,6 +35,7 @@ class SharedStream {
 
   constructor(server, token) {
     this.#token = token;
+    this.#picture = new Picture(Boolean(token));
     this.api = new Api(server, token, (serverTime) => this.#picture.clock.hear(serverTime));
     for (const event of LOOKS) addEventListener(event, this.#wake, { capture: true, signal: this.#life.signal });
     this.#begin();
@@ -133,7 +134,7 @@ class SharedStream {
   }
 
   #join(person) {
-    if (this.#person !== null && this.#person !== person) this.#picture = new Picture();
+    if (this.#person !== null && this.#person !== person) this.#picture = new Picture(Boolean(this.#token));
     this.#person = person;
     this.#tabs = new Tabs(`botlight ${this.api.root.href} ${person}`, {
       api: this.api,
