@@ -14,12 +14,12 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from botlight.model.errors import Deleted, Invalid, Overloaded, Refusal, TooManySessions, Unauthorized, Unavailable
 from botlight.model.event import Fact, JobOutcome
 from botlight.model.merge import Intent, Report, Step, advance
-from botlight.model.session import SessionState
+from botlight.model.session import BotSession, SessionState
 from botlight.service.ports import Clock, Committed, Feed, Loaded, RejectedWrite, Store, Write
 
 __all__ = ["Batch"]
@@ -60,6 +60,12 @@ class _Draft(Struct):
 
     def write(self) -> Write:
         return Write(before=self.before, after=self.after, facts=self.facts, jobs=self.jobs)
+
+    def accept(self, session: BotSession) -> None:
+        """Answer with the session as it was saved, so that nobody is told a revision that stands for other news."""
+        state = structs.replace(self.after, session=session)
+        for item, step in self.answers:
+            item.accept(structs.replace(step, state=state))
 
 
 class Batch:
@@ -142,12 +148,10 @@ class Batch:
             except RejectedWrite as rejected:
                 await self._halve(items, rejected)
                 return
-            saved = {change.session.id for change in committed.changes}
-            for session_id, draft in drafts.items():
-                if session_id in saved:
-                    for item, step in draft.answers:
-                        item.accept(step)
-            if committed.changes:
+            saved = {change.session.id: change.session for change in committed.changes}
+            for session_id, session in saved.items():
+                drafts[session_id].accept(session)
+            if committed.changes or committed.removals:
                 # After the answers: their tasks were woken before this call was queued.
                 asyncio.get_running_loop().call_soon(self._feed.ring, committed)
             items = [item for id_, draft in drafts.items() if id_ not in saved for item, _ in draft.answers]
