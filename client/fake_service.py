@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
+import socket
 import threading
 import time
 import urllib.parse
@@ -110,7 +111,15 @@ class Session:
 class FakeService:
     """The service on a free port of this machine, as a context manager."""
 
-    def __init__(self, *, path: str = "", tls: ssl.SSLContext | None = None, port: int = 0, token: str = TOKEN) -> None:
+    def __init__(
+        self,
+        *,
+        path: str = "",
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str = TOKEN,
+    ) -> None:
         self.token = token
         self.journal: list[Request] = []
         self.sessions: dict[str, Session] = {}
@@ -121,7 +130,7 @@ class FakeService:
         self.streams: dict[str, list[queue.SimpleQueue[tuple[str, Any] | None]]] = {}
         self._changed = threading.Condition()
         self._base = path + PREFIX
-        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server = (_ServerSix if ":" in host else _Server)((host, port), _Handler)
         self._server.service = self
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
@@ -259,6 +268,10 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Connections that break are what many tests are about."""
+
+
+class _ServerSix(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Handler(BaseHTTPRequestHandler):

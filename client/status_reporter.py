@@ -1116,7 +1116,8 @@ def _post(address: _Address, path: str, body: bytes, line: _Line) -> _Answer:
             headers = {**address.headers("application/json"), "Content-Type": "application/json"}
             link.request("POST", address.path + path, body=body, headers=headers)
             with contextlib.closing(link.getresponse()) as response:
-                return _read(response, response.read(_ANSWER_BYTES + 1))
+                raw = response.read(_ANSWER_BYTES + 1)
+                return _Answer(0, {}, error="took too long") if line.was_cut else _read(response, raw)
     except Exception as error:
         return _Answer(0, {}, error=_phrase(error, line))
 

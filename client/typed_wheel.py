@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 -- loaded by its path, as the build backend asks
 """Puts the reporter into its wheel a second time, as the stub package that type checkers read.
 
 A single module cannot carry the marker py.typed (PEP 561), so its annotations would count for nothing once it is

@@ -1,0 +1,334 @@
+"""The way to the service is full of strangers: none of them gets the token, stops the bot or counts as an answer."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fake_service import TOKEN, FakeService, Reply
+
+from status_reporter import StatusReporter, _Address, _Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from conftest import MakeReporter
+
+
+def until(fact: Callable[[], Any], seconds: float = 15.0) -> None:
+    """Waits for a fact about the reporter."""
+    end = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+class Stranger:
+    """A listening socket that writes down what it hears, and does nothing else."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+        self.connections = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                one, _ = self._socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.append(one)
+            self.heard += one.recv(65536)
+
+    def close(self) -> None:
+        """Ends it and its connections."""
+        self._socket.close()
+        for one in self._open:
+            one.close()
+
+
+@pytest.fixture
+def stranger() -> Iterator[Stranger]:
+    """A host that must not see the token, or that never answers."""
+    one = Stranger()
+    yield one
+    one.close()
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(service: FakeService, make: MakeReporter, stranger: Stranger, code: int) -> None:
+    """The host that a redirect names sees no connection at all, and the counters wait."""
+    service.script.append(Reply(code, headers={"Location": f"http://127.0.0.1:{stranger.port}/x"}))
+    reporter = make()
+    reporter.start_session("1.0")
+    until(lambda: reporter.status["fails"])
+    assert "redirect" in reporter.status["last_error"]
+    assert reporter.complete_session(timeout=20)
+    assert stranger.connections == 0
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200, body=b"<html>Welcome to our Wi-Fi", headers={"Content-Type": "text/html"}, marker=False),
+        Reply(200, body=b'{"ok": true, "applied": true}', marker=False),
+        Reply(200, body=b'{"fine": true}'),
+        Reply(200, body=b"[1]"),
+        Reply(200, body=b"{"),
+        Reply(200, body=b"[" * 60_000),
+        Reply(200, body=b'{"ok": true, "x": "' + b"y" * 100_000 + b'"}'),
+        Reply(511, body=b"log in", marker=False),
+        Reply(404, body=b"no such page", marker=False),
+        Reply(401, body=b"who are you", marker=False),
+        Reply(204, body=b""),
+    ],
+)
+def test_only_an_answer_of_the_service_counts(service: FakeService, make: MakeReporter, reply: Reply) -> None:
+    """A captive portal's 200, a block page, half a document: a failure, and everything comes again."""
+    service.script.append(reply)
+    reporter = make()
+    reporter.job("a").applied()
+    reporter.start_session("1.0")
+    until(lambda: reporter.status["fails"])
+    assert not reporter.status["connected"]
+    assert reporter.complete_session(timeout=20)
+    assert service.totals["jobs_applied"] == 1
+
+
+@pytest.mark.parametrize(("code", "problem"), [(401, "token"), (403, "scope")])
+def test_a_refused_token_is_said_once_and_not_tried_again_soon(
+    service: FakeService, make: MakeReporter, caplog: pytest.LogCaptureFixture, code: int, problem: str
+) -> None:
+    """The bot goes on; the next try is minutes away, but the end is tried once, and nothing was dropped."""
+    service.script.append(Reply(code, problem))
+    reporter = make()
+    reporter.job("a").applied()
+    reporter.start_session("1.0")
+    until(lambda: reporter.status["fails"])
+    until(lambda: caplog.records)
+    assert caplog.records[0].getMessage() == "status reports do not get through: the token was refused"
+    until(lambda: reporter.status["next_try_s"])
+    assert 200 < reporter.status["next_try_s"] <= 300
+    assert reporter.complete_session(timeout=5)
+    assert service.totals["jobs_applied"] == 1
+
+
+def test_a_429_is_waited_out_even_by_an_end(service: FakeService, make: MakeReporter) -> None:
+    """The service said when to come back: nothing of the bot's own cuts that short."""
+    service.script.append(Reply(429, "rate", headers={"Retry-After": "2"}))
+    reporter = make()
+    reporter.start_session("1.0")
+    until(lambda: reporter.status["fails"])
+    assert not reporter.complete_session()
+    service.wait_for(lambda: service.sessions)
+    first, second = service.posts()[:2]
+    assert second.at - first.at >= 2
+
+
+def test_an_end_is_tried_at_once_although_the_last_attempt_failed(service: FakeService, make: MakeReporter) -> None:
+    """Else a bot that is done would have to wait for a back-off of up to a minute."""
+    service.script.append(Reply(503, "unavailable", headers={"Retry-After": "100"}))
+    reporter = make()
+    reporter.start_session("1.0")
+    until(lambda: reporter.status["fails"])
+    assert reporter.complete_session(timeout=5)
+
+
+def test_a_service_that_hangs_or_drips_is_given_up_after_ten_seconds(make: MakeReporter, stranger: Stranger) -> None:
+    """A time-out per byte would last for ever; the bot's end waits its two seconds and no longer."""
+    with FakeService() as dripping:
+        dripping.always = Reply(drip_s=0.2)
+        drip, hang = make(base_url=dripping.url, stream=False), make(base_url=f"http://127.0.0.1:{stranger.port}")
+        began = time.monotonic()
+        drip.start_session("1.0")
+        hang.start_session("1.0")
+        assert not hang.complete_session()
+        assert 2 <= time.monotonic() - began < 4
+        until(lambda: drip.status["fails"] and hang.status["fails"])
+        assert 9 < time.monotonic() - began < 14
+        assert drip.status["last_error"] == hang.status["last_error"] == "took too long"
+        dripping.always = None
+        assert drip.complete_session(timeout=10)
+
+
+def test_a_thread_that_hangs_is_left_to_itself() -> None:
+    """A lookup at a name server that never answers cannot be interrupted: another thread takes over, three may hang."""
+    release = threading.Event()
+
+    class Hanging(_Worker):
+        def __init__(self) -> None:
+            super().__init__("test")
+            self.threads: list[threading.Thread] = []
+
+        def round(self) -> None:
+            self.threads.append(threading.current_thread())
+            release.wait()
+
+    worker = Hanging()
+    assert worker.ensure()
+    for hung in range(1, 4):
+        while len(worker.threads) < hung:
+            time.sleep(0.001)
+        assert worker.replace()
+    until(lambda: len(worker.threads) == 4)
+    assert not worker.replace()
+    release.set()
+    until(lambda: not any(thread.is_alive() for thread in worker.threads[:3]))
+    worker.closed = True
+
+
+def test_plain_http_stays_within_the_own_network() -> None:
+    """A public address is refused before the token is sent, also behind a name; a private one is not."""
+    ways = {"allow_insecure": False, "proxy": None, "ca_file": None}
+    for url in ("http://8.8.8.8", "http://[2001:4860:4860::8888]", "http://[::ffff:8.8.8.8]"):
+        with pytest.raises(ValueError, match="allow_insecure"):
+            _Address(url, TOKEN, **ways)  # type: ignore[arg-type]  # one dict for all
+        _Address(url, TOKEN, **{**ways, "allow_insecure": True})  # type: ignore[arg-type]  # likewise
+    for host in ("10.1.2.3", "192.168.1.5", "[fe80::1]", "[fd00::1]", "nas.local", "localhost", "127.8.8.8"):
+        _Address(f"http://{host}:3000", TOKEN, **ways)  # type: ignore[arg-type]  # likewise
+
+
+def test_the_environments_proxy_is_for_https_alone(
+    make: MakeReporter, stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bots set it to hide their browser: plain http, this machine and excepted names go past it."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{stranger.port}")
+    reporter = make()
+    reporter.start_session("1.0")
+    assert reporter.complete_session()
+    assert stranger.connections == 0
+
+
+def test_https_goes_through_the_proxy_in_a_tunnel(
+    make: MakeReporter, stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy sees the name of the host and its own password, never the token."""
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:pass%20word@127.0.0.1:{stranger.port}")
+    reporter = make(base_url="https://botlight.example")
+    reporter.start_session("1.0")
+    until(lambda: stranger.heard)
+    assert stranger.heard.startswith(b"CONNECT botlight.example:443 HTTP/1.1\r\n")
+    assert b"Proxy-Authorization: Basic bWU6cGFzcyB3b3Jk\r\n" in stranger.heard
+    assert TOKEN.encode() not in stranger.heard
+    monkeypatch.setenv("NO_PROXY", "other.example, .example")
+    excepted = make(base_url="https://botlight.example")
+    excepted.start_session("1.0")
+    forbidden = make(base_url="https://botlight.invalid", proxy=False)
+    forbidden.start_session("1.0")
+    until(lambda: excepted.status["fails"] and forbidden.status["fails"])
+    assert stranger.connections == 1
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that only whoever names it trusts, with its key beside it."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    kind = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    subprocess.run([*kind, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return certificate
+
+
+class Tunnel(BaseHTTPRequestHandler):
+    """A proxy that connects to wherever it is told."""
+
+    def do_CONNECT(self) -> None:
+        """Connects, and copies both ways until either side is done."""
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection((host, int(port))) as there:
+            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=self.copy, args=(there, self.connection), daemon=True)
+            back.start()
+            self.copy(self.connection, there)
+            back.join(5)
+
+    @staticmethod
+    def copy(source: socket.socket, target: socket.socket) -> None:
+        """One way."""
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(65536):
+                target.sendall(chunk)
+            target.shutdown(socket.SHUT_WR)
+
+    def log_message(self, *_: Any) -> None:
+        """Silent."""
+
+
+def test_https_is_verified(authority: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate that nobody vouches for is refused with a hint; with `ca_file` all works, through a tunnel too."""
+    monkeypatch.delenv("HTTPS_PROXY", raising=False)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority, authority.with_name("key.pem"))
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Tunnel)
+    threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True).start()
+    with FakeService(tls=context) as service:
+        refused = StatusReporter(TOKEN, service.url)
+        refused.start_session("1.0")
+        until(lambda: refused.status["fails"])
+        until(lambda: caplog.records)
+        assert "ca_file=" in caplog.records[0].getMessage()
+        assert service.journal == []
+        refused.close(0)
+        for way in (None, f"http://127.0.0.1:{proxy.server_address[1]}"):
+            trusting = StatusReporter(TOKEN, service.url, ca_file=str(authority), proxy=way)
+            with trusting.session("1.0"):
+                service.wait_for(lambda: service.streams)
+                service.press_stop(trusting.session_id or "")
+                assert trusting.wait(10)
+            assert service.sessions[trusting.session_id or ""].status == "stopped"
+            trusting.close(0)
+            service.streams.clear()
+    proxy.shutdown()
+    proxy.server_close()
+
+
+def test_a_path_before_the_prefix_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    """A service behind a path of a larger site."""
+    with FakeService(path="/tools/botlight") as service:
+        reporter = StatusReporter(TOKEN, service.url + "/")
+        reporter.start_session("1.0")
+        assert reporter.complete_session()
+        reporter.close(0)
+    assert service.session.status == "completed"
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_localhost_is_found_in_either_family_and_remembered(
+    service: FakeService, make: MakeReporter, family: socket.AddressFamily
+) -> None:
+    """A name with two addresses, one of which nobody listens on."""
+    if family == socket.AF_INET6:
+        with FakeService(host="::1") as six:
+            known = {one[0] for one in socket.getaddrinfo("localhost", six.port)}
+            host = "localhost" if family in known else "[::1]"
+            reporter = make(base_url=f"http://{host}:{six.port}")
+            reporter.start_session("1.0")
+            assert reporter.complete_session()
+    else:
+        reporter = make(base_url=f"http://localhost:{service.port}")
+        reporter.start_session("1.0")
+        assert reporter.complete_session()
+    assert reporter._address.family == family
+
+
+def test_requests_say_who_sends_them(service: FakeService, reporter: StatusReporter) -> None:
+    """One connection per request, the token in its header, and a name."""
+    assert reporter.complete_session()
+    headers = service.posts()[-1].headers
+    assert headers["authorization"] == f"Bearer {TOKEN}"
+    assert headers["user-agent"].startswith("status-reporter/")
+    assert len(headers["x-request-id"]) == 32
