@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 EVERY_S: Final = 0.25
 """How long what was committed may wait; long enough that a busy service checkpoints many commits at once."""
 
+CLOSE_WITHIN_S: Final = 10.0
+
 
 class Checkpointer:
     """Checkpoints on a connection of its own, so that no commit waits for it.
@@ -42,8 +44,9 @@ class Checkpointer:
         """End the thread and close the connection."""
         self._closing.set()
         self._written.set()
-        self._thread.join()
-        disconnect(self._connection)
+        self._thread.join(CLOSE_WITHIN_S)
+        if not self._thread.is_alive():
+            disconnect(self._connection)
 
     def _run(self) -> None:
         while not self._closing.is_set():  # asked after the `clear` too, which may have undone the call of `close`

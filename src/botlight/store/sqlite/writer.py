@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import apsw
@@ -16,6 +18,8 @@ from botlight.store.sqlite.connection import disconnect
 from botlight.store.sqlite.failures import Outage
 
 __all__ = ["Writer"]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -70,9 +74,12 @@ class Writer:
         if self._closed:
             return
         self._closed = True
-        self._jobs.put(None)
+        with suppress(queue.Full):
+            self._jobs.put(None, timeout=CLOSE_WITHIN_S)
         self._thread.join(CLOSE_WITHIN_S)
-        if not self._thread.is_alive():
+        if self._thread.is_alive():  # the disk hangs, and closing would hang with it
+            log.error("the writing thread did not end in time")
+        else:
             disconnect(self._connection)
 
     def _run(self) -> None:
