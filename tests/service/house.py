@@ -127,6 +127,14 @@ class House:
         finally:
             connection.close()
 
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """What the file holds, as somebody with a SQL shell sees it."""
+        connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            return connection.execute(statement).fetchall()
+        finally:
+            connection.close()
+
     async def kinds(self, session_id: str) -> list[str]:
         """The kinds of the facts of a session, oldest first."""
         return [fact.kind.value for fact in await self.queries.timeline(ALICE, session_id, 0, 200)]
