@@ -103,6 +103,17 @@ async def test_a_short_command_can_be_the_first_to_come(path: Path) -> None:
     database.close()
 
 
+async def test_all_who_come_first_at_the_same_time_get_in(path: Path) -> None:
+    """Short commands that find no file: one makes it, the others wait for that."""
+
+    def join(serve: bool) -> None:
+        SqliteDatabase.open(path, serve=serve).close()
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(asyncio.to_thread(join, False) for _ in range(6)))
+    join(serve=True)
+
+
 async def test_what_another_process_did_is_noticed(path: Path) -> None:
     """A session that it deleted is announced and not remembered; a token that it revoked is refused within seconds."""
     server = SqliteDatabase.open(path, serve=True)

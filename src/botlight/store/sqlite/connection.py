@@ -10,7 +10,7 @@ from typing import Final
 
 import apsw
 
-__all__ = ["connect", "disconnect", "read_transaction", "transaction"]
+__all__ = ["BUSY_TIMEOUT_MS", "connect", "disconnect", "read_transaction", "transaction"]
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
@@ -12,7 +13,7 @@ import apsw
 from botlight.store.errors import AlreadyServed, CannotOpen, ForeignFile
 from botlight.store.sqlite.backup import back_up
 from botlight.store.sqlite.checkpoints import EVERY_S, Checkpointer
-from botlight.store.sqlite.connection import connect, disconnect, transaction
+from botlight.store.sqlite.connection import BUSY_TIMEOUT_MS, connect, disconnect, transaction
 from botlight.store.sqlite.credentials import Credentials
 from botlight.store.sqlite.failures import Outage
 from botlight.store.sqlite.owner import OwnerLock
@@ -26,6 +27,7 @@ from botlight.store.sqlite.writer import Writer
 __all__ = ["SqliteDatabase"]
 
 READERS: Final = 2
+MIGRATED_WITHIN_S: Final = 5.0
 
 
 class SqliteDatabase:
@@ -99,16 +101,7 @@ def _prepare(path: Path, closing: ExitStack, *, serve: bool, vfs: str | None) ->
     if not path.exists():
         # Only its owner may read it; the files that SQLite puts beside it take after it.
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-    # Before anything is set in it: it may be another program's.
-    probe = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
-    try:
-        behind = check(probe, path)
-    except apsw.NotADBError as error:
-        raise ForeignFile(f"{path} is no database. Choose another file.") from error
-    finally:
-        disconnect(probe)
-    if behind:
-        _migrate_alone(path, serve=serve, vfs=vfs)
+    _bring_up_to_date(path, serve=serve, vfs=vfs)
     connection = connect(path, vfs=vfs)
     try:
         if connection.pragma("journal_mode") != "wal":
@@ -118,18 +111,35 @@ def _prepare(path: Path, closing: ExitStack, *, serve: bool, vfs: str | None) ->
         disconnect(connection)
 
 
-def _migrate_alone(path: Path, *, serve: bool, vfs: str | None) -> None:
-    with ExitStack() as alone:
-        if not serve:
-            try:
-                alone.callback(OwnerLock(path).release)
-            except AlreadyServed as error:
-                raise AlreadyServed(
-                    f"{path} is served by another version of Botlight. Restart that server first."
-                ) from error
-        connection = connect(path, vfs=vfs)
-        alone.callback(disconnect, connection)
-        migrate(connection, path)
+def _bring_up_to_date(path: Path, *, serve: bool, vfs: str | None) -> None:
+    """Migrate while nobody serves the file; a short command waits a moment for a server that is doing just that."""
+    deadline = time.monotonic() + MIGRATED_WITHIN_S
+    while _behind(path, vfs):
+        with ExitStack() as alone:
+            if not serve:
+                try:
+                    alone.callback(OwnerLock(path).release)
+                except AlreadyServed as error:
+                    if time.monotonic() < deadline:
+                        time.sleep(0.05)
+                        continue
+                    words = f"{path} is served by another version of Botlight. Restart that server first."
+                    raise AlreadyServed(words) from error
+            connection = connect(path, vfs=vfs)
+            alone.callback(disconnect, connection)
+            migrate(connection, path)
+
+
+def _behind(path: Path, vfs: str | None) -> bool:
+    """Whether the schema is behind. Nothing is set in the file yet: it may be another program's."""
+    probe = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+    probe.set_busy_timeout(BUSY_TIMEOUT_MS)
+    try:
+        return bool(check(probe, path))
+    except apsw.NotADBError as error:
+        raise ForeignFile(f"{path} is no database. Choose another file.") from error
+    finally:
+        disconnect(probe)
 
 
 def _boot(connection: apsw.Connection, *, serve: bool) -> str:
