@@ -39,6 +39,7 @@ __all__ = [
 T = TypeVar("T")
 
 MAX_DETAILS: Final = 2048
+MAX_DEPTH: Final = 32
 PRIVATE: Final = frozenset(
     {"user_id", "activity_details", "waiting_reason", "error_type", "error_message", "stop_reason"}
 )
@@ -47,8 +48,9 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 encode = _encoder.encode
 
 _snapshots = msgspec.json.Decoder(Snapshot, float_hook=Decimal)
-_WHERE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key in )?\$(?P<path>.*)`)?$", re.DOTALL)
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_WHERE = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`\$(?P<path>.*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")  # an entry of a map is [...], whatever its key: the map is named
+_MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]+)`$")
 
 
 def decode(body: bytes, as_type: type[T]) -> T:
@@ -98,10 +100,14 @@ def decode_query(parameters: dict[str, str], as_type: type[T]) -> T:
     Raises:
         Invalid: one is not as the contract says; names it.
     """
+    for name, value in parameters.items():
+        if "\0" in value:
+            raise _wrong(f"?{name}", "expected text without U+0000")
     try:
         return msgspec.convert(parameters, type=as_type, strict=False)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        [(pointer, expected)] = _invalid(str(error)).errors
+        raise _wrong(f"?{pointer.removeprefix('/')}", expected) from None
 
 
 def _refuse_nul(body: bytes) -> None:
@@ -121,12 +127,17 @@ def _check_number(value: Any, pointer: str) -> None:
 
 
 def _check_details(details: dict[str, Any]) -> None:
-    try:
-        size = len(encode(details))
-    except (ValueError, RecursionError):
-        size = MAX_DETAILS + 1
-    if size > MAX_DETAILS:
+    if _deeper_than(details, MAX_DEPTH):
+        raise _wrong("/activity/details", f"expected at most {MAX_DEPTH} levels of lists and objects")
+    if len(encode(details)) > MAX_DETAILS:
         raise _wrong("/activity/details", f"expected at most {MAX_DETAILS} bytes of JSON")
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper_than(one, levels - 1) for one in inner)
 
 
 def _wrong(pointer: str, expected: str) -> Invalid:
@@ -137,7 +148,10 @@ def _invalid(message: str) -> Invalid:
     """The JSON pointer in the place of the path that msgspec names, and its words."""
     found = _WHERE.match(message)
     what, path = (found["what"], found["path"] or "") if found else (message, "")
-    steps = (name or ("*" if index == "..." else index) for name, index in _STEP.findall(path))
+    steps = [name or index for name, index in _STEP.findall(path)]
+    if missing := _MISSING.match(what):
+        steps.append(missing["field"])
+        what = "expected; it is required"
     pointer = "".join(f"/{_escaped(step)}" for step in steps)
     return Invalid(f"{pointer or 'body'}: {what}", errors=((pointer, what),))
 

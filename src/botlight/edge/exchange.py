@@ -77,7 +77,7 @@ class Exchange:
             text = self.scope.get("query_string", b"").decode("ascii")
             return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=32, errors="strict"))
         except (ValueError, UnicodeDecodeError):
-            raise Invalid("The query cannot be read.", malformed=True) from None
+            raise Invalid("The query cannot be read; expected at most 32 parameters in UTF-8.") from None
 
     async def body(self) -> bytes:
         """The whole JSON body.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+import re
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -26,6 +26,10 @@ from botlight.service.secret import csrf_of
 __all__ = ["operations"]
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
+
+_ORIGIN: Final = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?", re.ASCII | re.IGNORECASE
+)
 
 
 class SignInBody(Struct, frozen=True):
@@ -174,14 +178,11 @@ class _Tokens:
 
 
 def _origin(text: str) -> str:
-    """An exact origin, in the form in which browsers send it."""
-    expected = "expected an origin such as https://example.org"
-    wrong = Invalid(f"/origin: {expected}", errors=(("/origin", expected),))
-    try:
-        url = urlsplit(text.lower())
-        _ = url.port
-    except ValueError:
-        raise wrong from None
-    if url.scheme not in ("http", "https") or not url.hostname or "@" in url.netloc or url.path.strip("/") or url.query:
-        raise wrong
-    return f"{url.scheme}://{url.netloc}"
+    """An exact origin, in the form in which browsers send it: lower case, no slash, no port that goes without saying."""
+    found = _ORIGIN.fullmatch(text)
+    if found is None:
+        expected = "expected an origin such as https://example.org"
+        raise Invalid(f"/origin: {expected}", errors=(("/origin", expected),))
+    scheme, host, port = found["scheme"].lower(), found["host"].lower(), found["port"]
+    usual = {"http": "80", "https": "443"}[scheme]
+    return f"{scheme}://{host}" if port in (None, usual) else f"{scheme}://{host}:{port}"

@@ -179,9 +179,12 @@ def _written(cursor: PageCursor) -> str:
 
 
 def _cursor(text: str) -> PageCursor:
+    expected = "expected what next_cursor gave"
+    wrong = Invalid(f"?cursor: {expected}", errors=(("?cursor", expected),))
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=PageCursor)
+        cursor = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=PageCursor)
     except (ValueError, binascii.Error, msgspec.MsgspecError):
-        raise Invalid(
-            "?cursor: expected what next_cursor gave", errors=(("?cursor", "what next_cursor gave"),)
-        ) from None
+        raise wrong from None
+    if not (0 <= cursor.group < 10 and 0 <= cursor.at < 2**53) or "\0" in cursor.id:
+        raise wrong
+    return cursor
