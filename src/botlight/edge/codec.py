@@ -68,7 +68,7 @@ def decode(body: bytes, as_type: type[T]) -> T:
         raise Invalid(f"The body is not JSON: {error}", malformed=True) from None
 
 
-def decode_snapshot(body: bytes, *, needs_id: bool) -> Snapshot:
+def decode_snapshot(body: bytes, *, needs_id: bool, needs_result: bool = False) -> Snapshot:
     """A bot's snapshot; numbers are read exactly.
 
     Raises:
@@ -83,6 +83,8 @@ def decode_snapshot(body: bytes, *, needs_id: bool) -> Snapshot:
         raise Invalid(f"The body is not JSON: {error}", malformed=True) from None
     if needs_id and snapshot.session_id is msgspec.UNSET:
         raise _wrong("/session_id", "expected a UUID; only start may leave it out")
+    if needs_result and not snapshot.result:
+        raise _wrong("/result", "expected how it ended; complete needs that")
     for name, value in snapshot.counters.items():
         _check_number(value, f"/counters/{_escaped(name)}")
     for index, job in enumerate(snapshot.jobs):

@@ -40,7 +40,7 @@ def operations(services: Services, prefix: str) -> list[Operation]:
         await streams.serve(call.exchange, call.principal, session_id, instance_id)
 
     def report(name: str) -> Operation:
-        handle = _report(services, is_start=name == "start")
+        handle = _report(services, name)
         return Operation(method="POST", path=f"{prefix}/{name}", action=Action.REPORT, handle=handle, body=Snapshot)
 
     return [
@@ -51,11 +51,15 @@ def operations(services: Services, prefix: str) -> list[Operation]:
     ]
 
 
-def _report(services: Services, *, is_start: bool) -> Callable[[Call], Awaitable[None]]:
-    """The three are one upsert; `start` alone may leave the id to the service, and says 201 for a new session."""
+def _report(services: Services, name: str) -> Callable[[Call], Awaitable[None]]:
+    """The three are one upsert.
+
+    `start` alone may leave the id to the service, and says 201 for a new session; `complete` needs a result.
+    """
+    is_start, is_end = name == "start", name == "complete"
 
     async def handle(call: Call) -> None:
-        snapshot = decode_snapshot(await call.exchange.body(), needs_id=not is_start)
+        snapshot = decode_snapshot(await call.exchange.body(), needs_id=not is_start, needs_result=is_end)
         receipt = await services.reporting.report(call.principal, snapshot)
         status = 201 if is_start and receipt.created else 200
         await call.exchange.json(status, _answer(receipt, services.clock))
