@@ -1399,6 +1399,10 @@ class _Keeper(_Worker):
         self._busy_at = 0.0
         self._busy_items = 0
 
+    def start(self) -> bool:
+        """Starts all three threads, here and now: a bot may end at once, and then no thread may be started any more."""
+        return self.sender.ensure() and self.stream.ensure() and self.ensure()
+
     def tell(self, call: Callable[..., None], *args: Any) -> None:
         """Puts one thing to do into the queue; any thread may, at any moment."""
         self.inbox.put((call, time.monotonic(), args))
@@ -1818,7 +1822,7 @@ class StatusReporter:
             self._activity = None if before.session_id else self._activity
             self._address.look_for_proxy()
             keeper.tell(functools.partial(_Keeper.begin, attach=attach is not None), run, bot)
-            keeper.ensure()
+            keeper.start()
         return run.session_id or ""
 
     def _session_of_launcher(self) -> str | None:
@@ -2168,7 +2172,7 @@ class _Patience:
         self._began_at = time.monotonic()
         self._patient = timeout is not None
         self._seconds = reporter._exit_timeout - self._run.waited if timeout is None else timeout  # noqa: SLF001 -- same file
-        self._able = self._keeper is not None and (self._keeper.started or self._keeper.ensure())
+        self._able = self._keeper is not None and (self._keeper.started or self._keeper.start())
 
     def lasts(self) -> bool:
         """Whether to look again: it is not settled, there is somebody who may settle it, and there is time."""
