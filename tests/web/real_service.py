@@ -66,7 +66,7 @@ class Bot:
         self._http = httpx.Client(base_url=f"{address}{PREFIX}/", headers={"Authorization": f"Bearer {token}"})
         self.commands: list[dict[str, Any]] = []
 
-    def beat(self, activity: str = "applying", **fields: Any) -> None:
+    def beat(self, activity: str | dict[str, Any] = "applying", **fields: Any) -> None:
         """A heartbeat."""
         self._say("heartbeat", activity=activity, **fields)
 

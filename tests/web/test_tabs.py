@@ -140,6 +140,23 @@ def test_the_lock_of_a_hung_leader_is_stolen(
     assert not leading(leader)
 
 
+def test_a_newcomer_does_not_wait_for_a_hung_leader(
+    service: FakeService, open_page: OpenPage, context: BrowserContext
+) -> None:
+    """A leader that lives answers a newcomer at once, so one that does not is not waited for."""
+    session = service.put()
+    leader = open_page()
+    shows_freshness(card(leader, session["id"]), "live")
+    debugger = context.new_cdp_session(leader)
+    debugger.send("Debugger.enable")
+    debugger.send("Debugger.pause")
+    service.change(session["id"], jobs_applied=46)  # the leader stops at its first statement
+    newcomer = card(open_page(), session["id"])
+    expect(newcomer.locator(".fresh")).to_have_text("live", timeout=15_000)
+    expect(newcomer.locator('[data-counter="jobs_applied"]')).to_have_text("46")
+    debugger.send("Debugger.disable")
+
+
 @pytest.mark.usefixtures("trouble")
 def test_followers_say_what_the_leader_meets(service: FakeService, tabs: tuple[str, list[Page]]) -> None:
     """No tab is live while the one that reads is not; all poll through it, and are live again together."""

@@ -61,6 +61,8 @@ header { display: flex; justify-content: space-between; align-items: center; gap
 .fresh::before { content: ""; width: .5rem; height: .5rem; border-radius: 50%; border: 1.5px solid currentColor; }
 .fresh[data-kind="live"] { color: var(--good); }
 .fresh[data-kind="live"]::before { background: currentColor; border-color: transparent; animation: breathe 2.8s ease-in-out infinite; }
+[data-over] .fresh[data-kind="live"], [data-state="lost"] .fresh[data-kind="live"] { color: var(--soft); }
+[data-over] .fresh[data-kind="live"]::before, [data-state="lost"] .fresh[data-kind="live"]::before { animation: none; }
 .fresh[data-kind="polling"] { color: var(--wait); }
 .fresh[data-kind="offline"], .fresh[data-kind="signed_out"], .fresh[data-kind="refused"] { color: var(--bad); font-weight: 600; }
 @keyframes breathe { 50% { opacity: .35; } }
@@ -96,11 +98,11 @@ progress::-moz-progress-bar { background: var(--tone); border-radius: 99px; }
 .error { padding: .55rem .75rem; border-radius: 10px; background: var(--bad-wash); color: var(--bad); font-size: .9rem; white-space: pre-wrap; }
 
 .steps { list-style: none; display: flex; flex-direction: column; padding: .7rem .8rem; border-radius: 12px; background: var(--wash); font-size: .875rem; }
-.steps li { position: relative; display: grid; grid-template-columns: 1.35rem 5.6rem 4.6rem minmax(0, 1fr); align-items: baseline; padding: .16rem 0; color: var(--soft); }
-.steps li::before { content: ""; align-self: center; width: .62rem; height: .62rem; border-radius: 50%; border: 2px solid var(--line); background: var(--surface); z-index: 1; }
-.steps li + li::after { content: ""; position: absolute; left: .25rem; top: -50%; height: 100%; width: 2px; background: var(--line); }
+.steps li { position: relative; display: grid; grid-template-columns: 1.35rem 6.3rem 4.6rem minmax(0, 1fr); align-items: baseline; padding: .16rem 0; color: var(--soft); }
+.steps li::before { content: ""; margin-top: .28rem; align-self: start; width: .62rem; height: .62rem; border-radius: 50%; border: 2px solid var(--line); background: var(--surface); z-index: 1; }
+.steps li:not(:last-child)::after { content: ""; position: absolute; left: .25rem; top: .7rem; bottom: -.7rem; width: 2px; background: var(--line); }
 .steps li[data-state="done"]::before { background: var(--calm); border-color: var(--calm); }
-.steps li[data-state="done"]::after { background: var(--calm); }
+.steps li:has(+ li[data-state="done"])::after { background: var(--calm); }
 .steps li[data-state="done"] .step, .steps li[data-state="done"] .time { color: var(--ink); }
 .steps li[data-state="waiting"]::before { border-color: var(--calm); animation: breathe 1.6s ease-in-out infinite; }
 .steps li[data-state="waiting"] .words { color: var(--calm); }
@@ -133,8 +135,6 @@ button:disabled { cursor: progress; color: var(--soft); border-color: var(--line
   .steps li { grid-template-columns: 1.35rem minmax(0, 1fr) auto; }
   .steps .time { grid-column: 3; text-align: end; }
   .steps .words, .steps li[data-state="waiting"] .words, .steps li[data-state="missed"] .words { grid-column: 2 / 4; }
-  .steps li::before { align-self: start; margin-top: .35rem; }
-  .steps li + li::after { top: calc(-100% + .9rem); }
 }
 @media (prefers-reduced-motion: reduce) {
   *, *::before, *::after { animation: none !important; transition: none !important; }

@@ -89,7 +89,7 @@ export class CardView {
    */
   show(session, picture) {
     const { state, now, freshness, href } = picture;
-    this.#freshness(freshness);
+    this.#freshness(freshness, session);
     this.#announce(session, state);
     setAttribute(this.root, "data-state", state);
     setText(this.pill, STATE_NAMES[state]);
@@ -127,8 +127,8 @@ export class CardView {
     this.spoken = words;
   }
 
-  #freshness(freshness) {
-    const [mark, explanation] = freshnessWords(freshness);
+  #freshness(freshness, session = null) {
+    const [mark, explanation] = freshnessWords(freshness, session);
     setText(this.fresh, mark);
     setAttribute(this.fresh, "data-kind", freshness.kind);
     setAttribute(this.fresh, "title", explanation);

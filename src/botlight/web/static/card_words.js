@@ -92,11 +92,20 @@ export function runningTime(session, state, now) {
   return `running ${stopwatch(now - began)}`;
 }
 
-/** The freshness mark: what it says, and what it says on a longer look. */
-export function freshnessWords({ kind, ageMs, reason }) {
+const LIVE = {
+  lost: ["listening", "Nothing is heard of the bot; its next report shows at once"],
+  ended: ["up to date", "It has ended; should anything change, it shows at once"],
+};
+
+/**
+ * The freshness mark: what it says, and what it says on a longer look. It speaks of the picture and not of the bot, so
+ * nothing that has ended is called live.
+ */
+export function freshnessWords({ kind, ageMs, reason }, session = null) {
+  const about = session && (session.ended_at ? "ended" : session.status);
   const words = {
     connecting: ["connecting…", "Nothing has been heard from Botlight yet"],
-    live: ["live", "Changes show at once"],
+    live: LIVE[about] ?? ["live", "Changes show at once"],
     polling: ["polling", "The live stream cannot be had; asking every 10 s"],
     offline: [`offline ${duration(ageMs)}`, "Botlight is not heard; this is the last known picture"],
     signed_out: ["signed out", "Sign in to see what the bot does now"],

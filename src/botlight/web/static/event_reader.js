@@ -48,9 +48,14 @@ export class EventReader {
     this.#polling?.abort();
   }
 
-  /** Tries again at once if it waits; drops a connection whose ticks are overdue. For a page that is looked at again. */
+  /** Tries again at once if it waits. For a page that is looked at again. */
   wake() {
     this.#waiting?.abort();
+    this.check();
+  }
+
+  /** Drops a connection whose ticks are overdue: after the computer's sleep timers know nothing of it. */
+  check() {
     if (this.#ticked && since(this.#ticked) >= LIVE_MS) this.#connection?.abort();
   }
 

@@ -7,6 +7,8 @@ import { Leadership } from "./leadership.js";
 import { Poll } from "./poll.js";
 
 const CHECK_MS = 1000;
+/** A leader that lives answers a hello at once; one that has not by now stands still. */
+const ANSWER_MS = 3000;
 
 /**
  * This tab's place among them. Lives from `new` to `leave()`; keeps `picture` current and tells each change.
@@ -24,9 +26,13 @@ export class Tabs {
   #channel = null;
   #leadership;
   #reader = null;
+  /** One name for each life of a tab in the lead: what a deposed leader still has in its pipe counts no more. */
+  #own = String(Math.random());
+  #leader = null;
   #heard = mark();
+  #asked = null;
   #jitterMs = Math.random() * 3000;
-  #timers = [];
+  #timers = [setInterval(() => this.check(), CHECK_MS)];
 
   /**
    * @param {string} name of the lock and the channel: one server, one person
@@ -45,8 +51,8 @@ export class Tabs {
     if (Leadership.possible) {
       this.#channel = new BroadcastChannel(name);
       this.#channel.onmessage = ({ data }) => this.#hear(data);
-      this.#channel.postMessage({ kind: "hello", wanted: [...wanted] });
-      this.#timers = [setInterval(() => this.check(), CHECK_MS), setInterval(() => this.#say({ kind: "fresh" }), POLL_MS)];
+      this.#timers.push(setInterval(() => this.#say({ kind: "fresh" }), POLL_MS));
+      this.#hello();
     }
     this.#leadership = new Leadership(name, (signal) => this.#read(signal));
   }
@@ -63,13 +69,19 @@ export class Tabs {
   /** Somebody looks at this tab again, or the network is back. */
   wake() {
     this.#reader?.wake();
+    if (!this.#leadership.leading && since(this.#heard) > POLL_MS + ANSWER_MS) this.#hello();
     this.check();
   }
 
-  /** Takes the lead from a leader that has been silent for two ticks, if somebody looks at this tab. */
+  /** Looks after the reader; takes the lead from a leader that stands still, if somebody looks at this tab. */
   check() {
-    if (this.#leadership.leading || document.hidden || since(this.#heard) < LIVE_MS + this.#jitterMs) return;
+    this.#reader?.check();
+    if (!this.#channel || this.#leadership.leading || document.hidden) return;
+    const silent = since(this.#heard) >= LIVE_MS + this.#jitterMs;
+    const unanswered = this.#asked !== null && since(this.#asked) >= ANSWER_MS + this.#jitterMs;
+    if (!silent && !unanswered) return;
     this.#heard = mark();
+    this.#asked = null;
     this.#leadership.steal();
   }
 
@@ -78,7 +90,14 @@ export class Tabs {
     this.#channel?.postMessage({ kind: "want", wanted: [id] });
   }
 
+  #hello() {
+    this.#asked = mark();
+    this.#channel?.postMessage({ kind: "hello", wanted: [...this.#wanted] });
+  }
+
   async #read(signal) {
+    this.#own = String(Math.random());
+    this.#say({ kind: "lead" });
     this.#reader = new EventReader(this.#api, this);
     await this.#reader.run(signal);
     this.#heard = mark();
@@ -140,13 +159,17 @@ export class Tabs {
   // --- what the tabs tell each other --------------------------------------------------------------------------------
 
   #say(note) {
-    if (this.#leadership?.leading) this.#channel?.postMessage({ ...note, fresh: this.#picture.fresh.toMessage() });
+    if (!this.#leadership?.leading) return;
+    this.#channel?.postMessage({ ...note, from: this.#own, fresh: this.#picture.fresh.toMessage() });
   }
 
   #hear(note) {
     if (note.kind === "hello" || note.kind === "want") return this.#welcome(note);
     if (this.#leadership.leading) return undefined;
+    if (note.kind === "lead" || this.#leader === null) this.#leader = note.from;
+    if (note.from !== this.#leader) return undefined;
     this.#heard = mark();
+    this.#asked = null;
     if (note.kind === "message") return this.#changed(this.#picture.message(note.message));
     if (note.kind === "poll") return this.#changed(this.#picture.polled(note.sessions, note.more));
     if (note.kind === "all") return this.#changed(this.#picture.take(note.all));
@@ -157,8 +180,8 @@ export class Tabs {
   /** A tab has come, or shows one session more: the leader hands it the list. */
   #welcome({ kind, wanted }) {
     for (const id of wanted) this.#wanted.add(id);
-    if (kind === "hello" && this.#picture.fresh.report().kind !== "connecting") {
-      this.#say({ kind: "all", all: this.#picture.toMessage() });
-    }
+    if (kind !== "hello") return;
+    const known = this.#picture.fresh.report().kind !== "connecting";
+    this.#say(known ? { kind: "all", all: this.#picture.toMessage() } : { kind: "fresh" });
   }
 }
