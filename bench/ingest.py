@@ -14,7 +14,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
+import psutil
 import uvloop
 
 from bench.load import Bot, Figures, run
@@ -36,8 +38,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Server(NamedTuple):
+    """One of the servers under comparison."""
+
+    port: int
+    settings: Settings
+    process: psutil.Process
+
+
 @contextmanager
-def server(kind: str, folder: Path) -> Iterator[tuple[int, Settings]]:
+def server(kind: str, folder: Path) -> Iterator[Server]:
     """One of `bench.servers` in a process of its own, ready to be asked."""
     port = free_port()
     environment = {
@@ -49,7 +59,7 @@ def server(kind: str, folder: Path) -> Iterator[tuple[int, Settings]]:
     with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL) as process:
         try:
             _wait(port)
-            yield port, Settings.read(environment)
+            yield Server(port, Settings.read(environment), psutil.Process(process.pid))
         finally:
             process.send_signal(signal.SIGTERM)
 
@@ -82,11 +92,12 @@ def show(name: str, rounds: list[Figures], beside: float | None) -> float:
     """Print one row; answers its median."""
     median = statistics.median(one.per_second for one in rounds)
     spread = f"{min(one.per_second for one in rounds):,.0f}-{max(one.per_second for one in rounds):,.0f}"
+    cpu = statistics.median(one.cpu_us for one in rounds)
     p50 = statistics.median(one.p50_ms for one in rounds)
     p99 = statistics.median(one.p99_ms for one in rounds)
     ratio = "" if beside is None else f"{median / beside:.2f}"
     errors = sum(one.errors for one in rounds)
-    print(f"  {name:44} {median:9,.0f} {spread:>17} {p50:7.2f} {p99:8.2f} {ratio:>6} {errors:6}")
+    print(f"  {name:44} {median:9,.0f} {spread:>17} {cpu:7.0f} {p50:7.2f} {p99:8.2f} {ratio:>6} {errors:6}")
     return median
 
 
@@ -95,19 +106,21 @@ def main() -> None:
     print(
         f"Heartbeats a second, durable before the answer, {CONNECTIONS} in flight; {ROUNDS} interleaved rounds of {SECONDS:.0f} s"
     )
-    print(f"  {'':44} {'median':>9} {'range':>17} {'p50 ms':>7} {'p99 ms':>8} {'ratio':>6} {'errors':>6}")
+    print(f"  {'':44} {'median':>9} {'range':>17} {'CPU us':>7} {'p50 ms':>7} {'p99 ms':>8} {'ratio':>6} {'errors':>6}")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as closing:
         servers = {kind: closing.enter_context(server(kind, Path(folder))) for kind in ("bare", "service", "single")}
         bots = {"bare": [Bot("bare") for _ in range(600)]}
         for kind in ("service", "single"):
-            bots[kind] = [Bot(token) for token in uvloop.run(tokens(servers[kind][1]))]
+            bots[kind] = [Bot(token) for token in uvloop.run(tokens(servers[kind].settings))]
         found: dict[tuple[str, bool], list[Figures]] = {}
         for _ in range(ROUNDS):
             for close in (False, True):
-                for kind, (port, _settings) in servers.items():
+                for kind, (port, _, process) in servers.items():
                     if kind == "single" and close:
                         continue
-                    one = uvloop.run(run(port, bots[kind], connections=CONNECTIONS, seconds=SECONDS, close=close))
+                    one = uvloop.run(
+                        run(port, bots[kind], process, connections=CONNECTIONS, seconds=SECONDS, close=close)
+                    )
                     found.setdefault((kind, close), []).append(one)
         bare = show("bare ASGI endpoint, kept connections", found["bare", False], None)
         show("Botlight, kept connections", found["service", False], bare)

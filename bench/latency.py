@@ -164,7 +164,7 @@ def show(name: str, took: list[float], aim: float) -> None:
 
 def main() -> None:
     """Run and print the table."""
-    with tempfile.TemporaryDirectory() as folder, server("service", Path(folder)) as (port, settings):
+    with tempfile.TemporaryDirectory() as folder, server("service", Path(folder)) as (port, settings, _):
         token, secret = uvloop.run(admit(settings))
         with talking_bot(port, token) as bot, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -8,6 +8,7 @@ import time
 from typing import cast
 from uuid import uuid4
 
+import psutil
 from msgspec import Struct
 
 __all__ = ["Bot", "Figures", "run"]
@@ -42,6 +43,7 @@ class Figures(Struct, frozen=True):
     """What a run came to; times in milliseconds."""
 
     per_second: float
+    cpu_us: float  # of the server for each heartbeat
     p50_ms: float
     p99_ms: float
     errors: int
@@ -128,12 +130,16 @@ class _Run:
             self.done.set_result(None)
 
 
-async def run(port: int, bots: list[Bot], *, connections: int, seconds: float, close: bool = False) -> Figures:
+async def run(
+    port: int, bots: list[Bot], server: psutil.Process, *, connections: int, seconds: float, close: bool = False
+) -> Figures:
     """Send heartbeats over so many connections at once; `close`: a connection for each, as the reporter speaks."""
+    used = sum(server.cpu_times()[:2])
     one = _Run(port, bots, connections, seconds, close=close)
     began = time.perf_counter()
     one.begin()
     await asyncio.wait_for(one.done, seconds + 20)
     took = sorted(one.took)
     cuts = statistics.quantiles(took, n=100)
-    return Figures(len(took) / (time.perf_counter() - began), cuts[49] * 1000, cuts[98] * 1000, one.errors)
+    cpu_us = (sum(server.cpu_times()[:2]) - used) / len(took) * 1e6
+    return Figures(len(took) / (time.perf_counter() - began), cpu_us, cuts[49] * 1000, cuts[98] * 1000, one.errors)

@@ -82,6 +82,9 @@ async def _serve(settings: Settings, sockets: list[socket.socket], say: Callable
             _on_signal(loop, number, end)
         await _introduce(settings, port, service, say)
         gc.freeze()
+        gc.set_threshold(
+            20_000, 20, 50
+        )  # a request leaves no cycles; looking for them every 700 objects is for nothing
         await server.serve(sockets)
 
 

@@ -72,7 +72,7 @@ async def open_service(settings: Settings, doors: Doors, *, vfs: str | None = No
         loops = [
             asyncio.create_task(Reaper(batch, store, clock).run(), name="reaper"),
             asyncio.create_task(pruner.run(), name="pruner"),
-            asyncio.create_task(tokens.note_use(), name="note use"),
+            asyncio.create_task(tokens.run(), name="tokens"),
             asyncio.create_task(hub.run(store.verify), name="hub"),
         ]
 
