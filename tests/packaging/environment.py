@@ -19,7 +19,7 @@ OURS: Final = ("BOTLIGHT_", "STATUS_REPORTER_", "PYTHON")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Environment:
-    """A virtual environment; `folder` is its own, `home` an empty one in which its programs run."""
+    """A virtual environment; `folder` is its own, `home` the one in which its programs run, empty at first."""
 
     folder: Path
     home: Path
@@ -37,7 +37,7 @@ class Environment:
     def variables(self, settings: dict[str, str] | None = None) -> dict[str, str]:
         """What its programs find in their environment: nothing of the tests' own, and the settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        return kept | {"HOME": str(self.home)} | (settings or {})
+        return kept | (settings or {})
 
     @property
     def packages(self) -> Path:
