@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 import time
@@ -134,7 +133,7 @@ def test_a_backup_holds_what_was_acknowledged(running: RunningService, tmp_path:
 def test_a_backup_names_its_own_file(running: RunningService, tmp_path: Path) -> None:
     """Without a name it is dated, here."""
     assert botlight("backup", service=running, folder=tmp_path).code == 0
-    assert [name for name in os.listdir(tmp_path) if re.fullmatch(r"botlight-\d{8}-\d{6}\.db", name)]
+    assert [file for file in tmp_path.iterdir() if re.fullmatch(r"botlight-\d{8}-\d{6}\.db", file.name)]
 
 
 def test_a_backup_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_each_command_explains_itself_with_an_example(command: str, tmp_path: Pa
 
 def test_the_help_of_serve_names_every_setting(tmp_path: Path) -> None:
     """Each setting stands there with its flag and its name in the environment."""
-    said = botlight("serve", "--help", folder=tmp_path, COLUMNS="200")
+    said = botlight("serve", "--help", folder=tmp_path, settings={"COLUMNS": "200"})
     for name, flag in FLAGS.items():
         assert flag in said.out
         assert f"[{name}]" in said.out
@@ -81,7 +81,7 @@ def test_it_says_its_version(tmp_path: Path) -> None:
 )
 def test_a_wrong_call_is_one_line_and_exit_code_2(call: list[str], words: str, tmp_path: Path) -> None:
     """The line begins with the program's name and says what was expected."""
-    said = botlight(*call, folder=tmp_path, BOTLIGHT_TOKEN="abc")
+    said = botlight(*call, folder=tmp_path, settings={"BOTLIGHT_TOKEN": "abc"})
     assert said.code == 2
     assert said.err.startswith("botlight: ")
     assert words in said.err
@@ -90,7 +90,7 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(call: list[str], words: str, t
 
 def test_a_token_that_cannot_be_one_is_told_without_repeating_it(tmp_path: Path) -> None:
     """A pasted line break or umlaut is found here, not as an error deep in the program."""
-    said = botlight("sessions", folder=tmp_path, BOTLIGHT_TOKEN="secret wört")
+    said = botlight("sessions", folder=tmp_path, settings={"BOTLIGHT_TOKEN": "secret wört"})
     assert said.code == 2
     assert "BOTLIGHT_TOKEN: expected a token" in said.err
     assert "secret" not in said.err

@@ -5,21 +5,23 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.cli.command_line import botlight, running_botlight
+from tests.cli.command_line import NOTHING, botlight, running_botlight
 from tests.support.service import RunningService, free_port
 
 
 @contextmanager
-def served(folder: Path, *arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(
+    folder: Path, *arguments: str, settings: Mapping[str, str] = NOTHING
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A service and its first line."""
-    process = running_botlight("serve", *arguments, folder=folder, **settings)
+    process = running_botlight("serve", *arguments, folder=folder, settings=settings)
     assert process.stdout is not None
     try:
         yield process, process.stdout.readline()
@@ -45,7 +47,7 @@ def test_it_says_where_it_is_and_ends_when_told(number: signal.Signals, tmp_path
 def test_flags_beat_the_environment(tmp_path: Path) -> None:
     """The port that was typed is the port."""
     port = free_port()
-    with served(tmp_path, "--port", str(port), BOTLIGHT_PORT="1") as (_, line):
+    with served(tmp_path, "--port", str(port), settings={"BOTLIGHT_PORT": "1"}) as (_, line):
         assert f":{port}/" in line
 
 
