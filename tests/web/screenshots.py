@@ -58,7 +58,7 @@ class Studio:
         """A page that shows itself as live."""
         width, height = size
         profile = self._browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB", device_scale_factor=2
+            viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB", device_scale_factor=1.5
         )
         profile.add_cookies(self._person.cookies)  # type: ignore[arg-type]  # plain dicts have the same keys
         page = profile.new_page()

@@ -136,7 +136,8 @@ def test_an_embed_token_says_that_it_is_public(service: FakeService, open_page: 
     panel.get_by_label("Origin of the page").fill("https://blog.example/about")
     panel.get_by_role("button", name="Make a token").click()
     expect(panel.locator("#token-secret")).to_be_visible()
-    [token] = service.tokens.values()
+    [(secret, token)] = service.tokens.items()
+    expect(panel.locator("#secret")).to_contain_text(f'<bot-status-card token="{secret}"></bot-status-card>')
     assert (token["bot"], token["origin"]) == ("Job hunter", "https://blog.example")
     assert token["expires_at"]
 

@@ -63,6 +63,21 @@ def test_the_example_shows_a_bot_live_on_a_foreign_page(
     assert all("cookie" not in headers and headers["authorization"].startswith("Bearer ") for _, headers in asked)
 
 
+def test_a_card_without_a_session_shows_the_newest(service: FakeService, embed: Callable[[str, str], Page]) -> None:
+    """What a token for a bot is for: the page need not change from run to run."""
+    page = embed("", make_token(service, "embed"))
+    shown = page.locator("bot-status-card")
+    expect(shown.locator("h2")).to_have_text("No bot is reporting")
+    first = service.put(bot_name="First", started_at=ago(minutes=5))
+    expect(shown.locator("h2")).to_have_text("First")
+    service.change(first["id"], status="completed", outcome="success", ended_at=ago(seconds=1))
+    shows_state(shown, "Completed")
+    service.put(bot_name="Second", started_at=ago(seconds=1))
+    expect(shown.locator("h2")).to_have_text("Second")
+    service.change(first["id"], jobs_applied=99)
+    expect(shown.locator("h2")).to_have_text("Second")
+
+
 def test_a_public_card_has_no_stop(service: FakeService, embed: Callable[[str, str], Page]) -> None:
     """And shows somebody else's stop all the same."""
     session = service.put("session-stopping")

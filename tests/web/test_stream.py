@@ -189,6 +189,7 @@ def test_nothing_is_concluded_while_the_service_is_not_heard(
     clock.clock.run_for(120_000)
     expect(shown.locator(".fresh")).to_have_text(re.compile(r"offline (1 min|2 min)"))
     shows_state(shown, "Working")
+    expect(shown.locator(".note")).to_have_text(re.compile(r"Last known, as of \d\d:\d\d:\d\d"))
     elapsed = shown.locator(".elapsed").inner_text()
     clock.clock.run_for(5_000)
     expect(shown.locator(".elapsed")).to_have_text(elapsed)

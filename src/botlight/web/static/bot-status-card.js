@@ -1,7 +1,7 @@
 /**
- * <bot-status-card session="…" [server="https://host/prefix"] [token="…"] [href="…"]>: one bot, live, with its Stop.
+ * <bot-status-card [session="…"] [server="https://host/prefix"] [token="…"] [href="…"]>: one bot, live, with its Stop.
  *
- * `server` is the address this module came from, unless said otherwise. Without `token` the sign-in of the page's own
+ * Without `session` it shows the first of the list: the newest session that runs, else the one that ended last. `server` is the address this module came from, unless said otherwise. Without `token` the sign-in of the page's own
  * origin speaks; with one, cookies stay out. `href` is where the bot's name leads. `theme="light"` or `"dark"` overrules
  * the system's choice. Job links and all other text of a bot are written as text.
  */
@@ -58,15 +58,20 @@ export class BotStatusCard extends HTMLElement {
     return this.#subscription?.stream;
   }
 
+  /** The one session that the attribute names, or null. */
+  get #named() {
+    return this.getAttribute("session") || null;
+  }
+
   get #id() {
-    return this.getAttribute("session");
+    return this.#named ?? this.#stream?.listed()[0]?.id;
   }
 
   #open() {
     const server = this.getAttribute("server") || HOME;
     this.#subscription = openStream(server, this.getAttribute("token"), (change) => this.#heard(change));
     this.#missing = null;
-    if (this.#id) this.#stream.want(this.#id);
+    if (this.#named) this.#stream.want(this.#named);
     this.#ask();
     this.#render();
   }
@@ -77,9 +82,9 @@ export class BotStatusCard extends HTMLElement {
   }
 
   #heard({ kind, id }) {
-    if (id !== undefined && id !== this.#id) return;
+    if (this.#named && id !== undefined && id !== this.#named) return;
     if (kind === "list" || kind === "back") this.#ask();
-    if (kind === "removed") this.#missing = "This session was removed";
+    if (kind === "removed" && this.#named) this.#missing = "This session was removed";
     if (kind === "session") this.#missing = null;
     if (kind !== "fact") this.#render();
   }
@@ -112,13 +117,14 @@ export class BotStatusCard extends HTMLElement {
     const now = this.#stream.now() - (heard ? 0 : freshness.ageMs);
     const state = shownState(session, now);
     if (session.stop_requested_at && state !== "lost") this.#press.settle();
-    this.#view.show(session, { state, now, freshness, href: this.getAttribute("href") });
+    this.#view.show(session, { state, now, heard, freshness, href: this.getAttribute("href") });
     const own = this.getAttribute("token") ? null : new URL("sign-in", this.#stream.api.root).href;
     return this.#view.showActions(session, state, this.#stream.mayOperate, this.#press, own);
   }
 
   #nothing({ kind }) {
     if (this.#missing) return this.#missing;
+    if (!this.#id && kind === "live") return "No bot is reporting";
     return { signed_out: "Signed out", refused: "Not allowed to look", offline: "No connection" }[kind] ?? "Loading…";
   }
 }

@@ -57,6 +57,10 @@ header { display: flex; justify-content: space-between; align-items: center; gap
 [data-state="failed"] .state::before, [data-state="interrupted"] .state::before { border-radius: 2px; }
 [data-state="lost"] .state::before, [data-state="silent"] .state::before { background: none; border: 2px solid currentColor; }
 
+/* What may be old by now has no colour of its own. */
+.card[data-unheard] { --tone: var(--grey); --tone-wash: var(--grey-wash); }
+.card[data-unheard] .emoji { filter: grayscale(1); }
+
 .fresh { display: inline-flex; align-items: center; gap: .45em; font-size: .85rem; color: var(--soft); white-space: nowrap; }
 .fresh::before { content: ""; width: .5rem; height: .5rem; border-radius: 50%; border: 1.5px solid currentColor; }
 .fresh[data-kind="live"] { color: var(--good); }

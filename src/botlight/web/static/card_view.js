@@ -8,6 +8,7 @@ import {
   countWords,
   detailWords,
   freshnessWords,
+  lastKnownNote,
   runningTime,
   stateNote,
 } from "./card_words.js";
@@ -84,11 +85,11 @@ export class CardView {
 
   /**
    * @param {object} session the session document
-   * @param {{state: string, now: number, freshness: object, href: string|null}} picture what was derived from it, at
-   *   which instant of the service, how fresh it is, and where the session's own page is
+   * @param {{state: string, now: number, heard: boolean, freshness: object, href: string|null}} picture what was derived
+   *   from it, at which instant of the service, whether the service is still heard, and where the session's own page is
    */
   show(session, picture) {
-    const { state, now, freshness, href } = picture;
+    const { state, now, heard, freshness, href } = picture;
     this.#freshness(freshness, session);
     this.#announce(session, state);
     setAttribute(this.root, "data-state", state);
@@ -97,6 +98,7 @@ export class CardView {
     setAttribute(this.name, "href", href);
     this.body.hidden = false;
     this.#activity(session, state, now);
+    this.#notes(session, state, now, heard);
     this.#counters(session, href);
     this.#progress(session);
     setText(this.error, [session.error_type, session.error_message].filter(Boolean).join(": "));
@@ -146,8 +148,13 @@ export class CardView {
     const at = session.activity_at ? Date.parse(session.activity_at) : null;
     setText(this.since, past || at === null ? "" : `for ${duration(now - at)}`);
     setText(this.details, over ? "" : detailWords(session.activity_details));
-    setText(this.note, [stateNote(session, state, now), afterlifeNote(session, now)].filter(Boolean).join(". "));
     setAttribute(this.root, "data-over", over);
+  }
+
+  #notes(session, state, now, heard) {
+    const notes = [heard ? "" : lastKnownNote(now), stateNote(session, state, now), afterlifeNote(session, now)];
+    setText(this.note, notes.filter(Boolean).join(". "));
+    setAttribute(this.root, "data-unheard", !heard);
   }
 
   #counters(session, href) {

@@ -64,6 +64,11 @@ export function stateNote(session, state, now) {
   return NOTES[state]?.(session, now) ?? "";
 }
 
+/** Says of which moment a picture is, once nothing more is heard. */
+export function lastKnownNote(now) {
+  return `Last known, as of ${clockTime(now, Date.now(), { seconds: true })}`;
+}
+
 /** Says that a process of an ended session still reports, or "". */
 export function afterlifeNote(session, now) {
   if (!session.ended_at || !session.last_heartbeat_at) return "";

@@ -1,10 +1,14 @@
 /** The tokens panel: what there are, making one, revoking one. */
 
-import { copy } from "./account.js";
+import { HOME, copy } from "./account.js";
 import { element } from "./element.js";
 import { clockTime } from "./time_words.js";
 
 const SCOPES = { report: "report", view: "look", operate: "look and stop", embed: "public card" };
+
+/** What to put on a page for an embed token: the newest session of its bot, or its one session. */
+const snippet = (secret, token) => `<script type="module" src="${new URL("static/bot-status-card.js", HOME)}"></script>
+<bot-status-card${token.session_id ? ` session="${token.session_id}"` : ""} token="${secret}"></bot-status-card>`;
 
 /** Fills the panel when it is opened, and after each change. */
 export class TokenPanel {
@@ -117,8 +121,8 @@ export class TokenPanel {
   async #make(event) {
     event.preventDefault();
     try {
-      const { secret } = await this.#api.post("tokens", this.#request());
-      this.#part("#secret").textContent = secret;
+      const { secret, token } = await this.#api.post("tokens", this.#request());
+      this.#part("#secret").textContent = token.scope === "embed" ? snippet(secret, token) : secret;
       this.#part("#token-secret").hidden = false;
       this.#said.textContent = "Made.";
       this.#form.elements.name.value = "";
