@@ -14,7 +14,7 @@ from botlight.model.command import Command
 from botlight.model.errors import Invalid
 from botlight.model.event import Fact, JobOutcome
 from botlight.model.liveness import shown_state
-from botlight.model.report import Activity, Snapshot, micros
+from botlight.model.report import MAX_COUNTER, Activity, Snapshot, micros
 from botlight.model.session import COUNTERS, MICROS, BotSession, Instance, Instant, Micros
 from botlight.service.ports import Token
 
@@ -86,7 +86,8 @@ def decode_snapshot(body: bytes, *, needs_id: bool, needs_result: bool = False) 
     if needs_result and not snapshot.result:
         raise _wrong("/result", "expected how it ended; complete needs that")
     for name, value in snapshot.counters.items():
-        _check_number(value, f"/counters/{_escaped(name)}")
+        if type(value) is not int or not 0 <= value <= MAX_COUNTER:
+            _check_number(value, f"/counters/{_escaped(name)}")
     for index, job in enumerate(snapshot.jobs):
         if job.credits is not None:
             _check_number(job.credits, f"/jobs/{index}/credits")

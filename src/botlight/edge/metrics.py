@@ -1,49 +1,73 @@
-"""What operators watch, in Prometheus' words."""
+"""What operators watch, in Prometheus' words.
+
+Counted in plain numbers and turned into Prometheus' families when somebody scrapes: a request costs an addition, not a
+lock for each bucket. One event loop counts, so nothing is added twice at once.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Final
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from botlight.realtime.hub import Hub
 
 __all__ = ["Metrics"]
 
+BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+
+class _Times(Struct):
+    """How long the answers of one operation took; `counts` has one more than there are buckets."""
+
+    counts: list[int]
+    sum_s: float = 0.0
+
 
 class Metrics:
     """Counts of one service. Requests are counted by operation, never by what a client wrote."""
 
     def __init__(self, hub: Hub) -> None:
-        self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "botlight_requests", "Answered requests.", ["operation", "status"], registry=self._registry
-        )
-        self._seconds = Histogram(
-            "botlight_request_seconds",
-            "Time from request to answer, streams apart.",
-            ["operation"],
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
-            registry=self._registry,
-        )
-        people = Gauge("botlight_streams_people", "Open event streams of people.", registry=self._registry)
-        people.set_function(lambda: hub.streams()[0])
-        bots = Gauge("botlight_streams_bots", "Open command streams of bots.", registry=self._registry)
-        bots.set_function(lambda: hub.streams()[1])
-        self._children: dict[tuple[str, int], Counter] = {}
-        self._timers: dict[str, Histogram] = {}
+        self._hub = hub
+        self._answers: dict[tuple[str, int], int] = {}
+        self._times: dict[str, _Times] = {}
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
 
     def answered(self, operation: str, status: int, seconds: float | None) -> None:
         """Count an answer; `seconds` None: a stream, whose length says nothing."""
         key = (operation, status)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = self._requests.labels(operation, str(status))
-        child.inc()
-        if seconds is not None:
-            timer = self._timers.get(operation)
-            if timer is None:
-                timer = self._timers[operation] = self._seconds.labels(operation)
-            timer.observe(seconds)
+        self._answers[key] = self._answers.get(key, 0) + 1
+        if seconds is None:
+            return
+        times = self._times.get(operation)
+        if times is None:
+            times = self._times[operation] = _Times([0] * (len(BUCKETS_S) + 1))
+        times.counts[bisect_left(BUCKETS_S, seconds)] += 1
+        times.sum_s += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """What a scraper gets; called by Prometheus' registry."""
+        requests = CounterMetricFamily("botlight_requests", "Answered requests.", labels=["operation", "status"])
+        for (operation, status), count in self._answers.items():
+            requests.add_metric([operation, str(status)], count)
+        yield requests
+        seconds = HistogramMetricFamily(
+            "botlight_request_seconds", "Time from request to answer, streams apart.", labels=["operation"]
+        )
+        for operation, times in self._times.items():
+            edges = [*map(str, BUCKETS_S), "+Inf"]
+            seconds.add_metric([operation], list(zip(edges, accumulate(times.counts), strict=True)), times.sum_s)
+        yield seconds
+        people, bots = self._hub.streams()
+        yield GaugeMetricFamily("botlight_streams_people", "Open event streams of people.", people)
+        yield GaugeMetricFamily("botlight_streams_bots", "Open command streams of bots.", bots)
 
     def exposition(self) -> tuple[str, bytes]:
         """Media type and text for a scraper."""

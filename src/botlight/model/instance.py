@@ -51,7 +51,9 @@ def listened(
 def _maximum(known: dict[str, Micros], said: dict[str, Any]) -> dict[str, Micros]:
     merged = dict(known)
     for name, value in said.items():
-        merged[name] = max(merged.get(name, Micros(0)), micros(value))
+        counted = micros(value)
+        if counted > merged.get(name, -1):
+            merged[name] = counted
     return merged
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from botlight.model.session import Instant
 
 __all__ = ["SteadyClock"]
+
+LOOK_EVERY_MS: Final = 100
 
 
 class SteadyClock:
@@ -22,6 +25,7 @@ class SteadyClock:
         self._ahead_ms = max(0, (floor or 0) - self._wall())
         self._base_ms = self._wall() + self._ahead_ms
         self._base_monotonic = time.monotonic()
+        self._looked_ms = self._base_ms
 
     @staticmethod
     def _wall() -> int:
@@ -30,6 +34,9 @@ class SteadyClock:
     def now(self) -> Instant:
         """The instant that it is, in milliseconds."""
         steady = self._base_ms + int((time.monotonic() - self._base_monotonic) * 1000)
+        if steady - self._looked_ms < LOOK_EVERY_MS:
+            return Instant(steady)
+        self._looked_ms = steady
         wall = self._wall() + self._ahead_ms
         if wall > steady + 1000:  # the machine slept, or its clock was corrected
             self._base_ms += wall - steady
