@@ -385,6 +385,7 @@ class World:
             )
             for message in batch
         ]
+        taken: list[tuple[Message, Step]] = []
         for message, answer in zip(batch, engine.fold(intents, Instant(self.now)), strict=True):
             process = message.process
             if process.id not in self.heard and self.end is not None and not message.snapshot.replay:
@@ -393,12 +394,19 @@ class World:
                 continue
             assert isinstance(answer, Step), answer
             self._note(message, answer)
-            self._check(answer.state)
-            told = [command.id for command in commands_for(answer.state, process.id)]
+            taken.append((message, answer))
+        if not taken:
+            return
+        state = taken[-1][1].state  # a batch answers with what it saved
+        self._check(state)
+        for process in {message.process.id: message.process for message, _ in taken}.values():
+            told = [command.id for command in commands_for(state, process.id)]
             expected = self.stopped_at is not None and not self._said_end(process)
-            assert told == ([stop_command_id(answer.state.session)] if expected else []), "the stop is a level"
-            if answered and process.alive and not message.snapshot.replay:
-                process.has_stop = process.has_stop or bool(told)
+            assert told == ([stop_command_id(state.session)] if expected else []), "the stop is a level"
+        for message, _ in taken:
+            hears = answered and message.process.alive and not message.snapshot.replay
+            if hears and commands_for(state, message.process.id):
+                message.process.has_stop = True
 
     def _note(self, message: Message, step: Step) -> None:
         """Note what has arrived, by the contract's words and in their order."""
@@ -425,9 +433,6 @@ class World:
         assert step.applied is applied, "live fields come from the newest main instance's newest snapshot"
         if applied and isinstance(snapshot.activity, Activity):
             self.activity = snapshot.activity.name
-        assert step.state.session.status is Status.RUNNING or self.end or not (fresh and heard.living), (
-            "a living session stays ended by a guess"
-        )
         self._note_activities(heard, name, step)
 
     def _note_end(self, heard: Heard, name: str, snapshot: Snapshot, *, fresh: bool, newest: bool) -> None:
@@ -468,6 +473,7 @@ class World:
         if before is not None:
             assert (session.last_heartbeat_at or 0) >= (before.last_heartbeat_at or 0)
             assert session.started_at == before.started_at
+            assert session.revision >= before.revision, "a revision fell"
 
     def _check_end(self, session: BotSession) -> None:
         over = session.status not in (Status.RUNNING, Status.LOST)
@@ -476,7 +482,8 @@ class World:
             assert (session.outcome, session.inferred) == (self.end, False), "the bot's word is final"
         else:
             assert session.inferred is over, "an end without the bot's word is called inferred"
-            assert not (self._alive() and session.status is not Status.RUNNING), "alive, and not called running"
+            assert not (self._alive() and over), "a living session stays ended by a guess"
+            assert not (self._alive() and session.status is Status.LOST), "a living session stays lost"
 
     def _check_stop(self, session: BotSession) -> None:
         assert session.stop_requested_at == self.stopped_at

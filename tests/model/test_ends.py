@@ -43,6 +43,9 @@ def test_the_first_explicit_end_is_final() -> None:
     story.later(3 * DAY).reaper()
     session = story.session
     assert (session.status, session.ended_at, session.inferred) == ("completed", ended, False)
+    result = story.instance("a").result
+    assert result is not None
+    assert (result.outcome, result.inferred) == ("success", False)
     assert len(story.told(FactKind.ENDED)) == 1
     assert not story.told(FactKind.RECOVERED)
 

@@ -183,6 +183,7 @@ def test_without_an_age_progress_is_the_last_change_of_counters_or_activity() ->
     story = Story()
     story.hears(activity={"name": "applying", "details": {"at": 0.1}}, counters={"jobs_found": 1})
     assert story.session.progress_at == START
+    assert story.session.activity_details == {"at": 0.1}  # as a store will give it back
     story.later(MINUTE).hears(activity={"name": "applying", "details": {"at": 0.1}}, counters={"jobs_found": 1})
     assert story.session.progress_at == START
     story.later(MINUTE).hears(counters={"jobs_found": 2})

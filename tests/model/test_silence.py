@@ -49,7 +49,7 @@ def test_a_heartbeat_never_shortens_a_lease() -> None:
     story = Story()
     story.hears(heartbeat_s=600)
     story.later(SECOND).hears(heartbeat_s=15)
-    assert story.session.lease_expires_at == START + 1800 * SECOND
+    assert story.session.lease_expires_at == story.instance("a").lease_expires_at == START + 1800 * SECOND
 
 
 def test_any_instance_keeps_the_session() -> None:
