@@ -152,7 +152,8 @@ def _reason(value: object, limit: int) -> str:
 
 def _message(error: object, limit: int) -> str:
     """An exception's text from its arguments; its `__str__` may be the bot's code, or talk to a browser."""
-    words = [_text(str(arg), limit) for arg in _args_of_exception(error)[:8] if type(arg) in (str, int)]
+    plain = [arg for arg in _args_of_exception(error)[:8] if type(arg) is str or (type(arg) is int and _small(arg))]
+    words = [_text(str(arg), limit) for arg in plain]
     if not words and type(_vars_of_exception(error).get("msg")) is str:  # where Selenium keeps it
         words = [_text(_vars_of_exception(error)["msg"], limit)]
     return ", ".join(words)[:limit]
@@ -255,11 +256,11 @@ def _decimals(millionths: int) -> str:
     return f"{whole}.{rest:06d}".rstrip("0") if rest else str(whole)
 
 
-def _job_key(key: object) -> str | None:
+def _job_key(key: object, depth: int = 0) -> str | None:
     """The text of a job's key; None when no text can be had without running the key's own code."""
     kind = type(key)
-    if kind is tuple and len(cast("tuple[object, ...]", key)) <= 8:
-        parts = [_job_key(part) for part in cast("tuple[object, ...]", key)]
+    if kind is tuple and depth < 4 and len(cast("tuple[object, ...]", key)) <= 8:
+        parts = [_job_key(part, depth + 1) for part in cast("tuple[object, ...]", key)]
         return None if None in parts else json.dumps(parts, ensure_ascii=False)
     if issubclass(kind, str):
         return _text(key, 4_096) or None
@@ -480,7 +481,7 @@ class _Ledger:
         while details and _size(_dumps(details)) > _DETAILS_BYTES:
             details.popitem()
         now = self.activity
-        if now and (now.name, now.details) == (name, details):
+        if now and ((now.name, now.details) == (name, details) or at < now.at):  # calls may overtake one another
             return
         self.activity = _Activity(now.n + 1 if now else 1, name, details or None, at)
         self.recent.append(self.activity)
@@ -672,7 +673,7 @@ class _Ledger:
             "seq": self.seq,
             "heartbeat_s": heartbeat_s,
             "attach": self.attach,
-            "bot": self.bot,
+            "bot": {key: value for key, value in self.bot.items() if value},
             "client": _CLIENT,
             "progress": self.progress,
             "progress_age_ms": _ms(now - self.progress_at),
@@ -1185,7 +1186,7 @@ def _events(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
             value = value.removeprefix(" ")
             if field == "event":
                 event = value
-            elif field == "data":
+            elif field == "data" and len(data) < 16:
                 data.append(value)
 
 
@@ -1289,6 +1290,7 @@ class _Stream(_Worker):
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._target: tuple[str, str] | None = None
         self._fails = 0
+        self._greeted = True  # False from the headers of a stream to its first event
 
     def aim(self, target: tuple[str, str] | None) -> None:
         """Names the session and instance whose commands to hear; None ends the stream."""
@@ -1312,6 +1314,7 @@ class _Stream(_Worker):
     def _hear(self, target: tuple[str, str]) -> float:
         """Hears one connection to its end; answers how many seconds to wait before the next."""
         line = self.line = _Line(_REQUEST_S)
+        self._greeted = True
         try:
             pause = self._listen(target, line)
         except Exception:
@@ -1319,6 +1322,8 @@ class _Stream(_Worker):
         if not self.current() or target != self._target:
             return 0.0
         self.line = None
+        if line.was_cut and not self._greeted:  # something on the way holds events back
+            pause = _STREAM_RETRY_S
         self._fails += 1
         if pause is None:
             pause = random.uniform(0, 1) if self._fails == 1 else _back_off(self._fails - 1, 30.0)  # noqa: S311 -- spreads load
@@ -1341,16 +1346,14 @@ class _Stream(_Worker):
                 if response.status != 200 or not ours:
                     return _STREAM_RETRY_S if response.status < 500 or response.status == 501 else None
                 line.extend(_HELLO_S)
+                self._greeted = False
                 return self._follow(instance_id, response, line)
 
     def _follow(self, instance_id: str, response: http.client.HTTPResponse, line: _Line) -> float | None:
-        greeted = False
         for event, text in _events(_lines(response)):
-            if greeted:
-                line.extend(_SILENCE_S)
             data = _parse(text) or {}
             if event == "hello":
-                greeted = True
+                self._greeted = True
                 self._fails = 0
                 self._keeper.tell(_Keeper.streaming, instance_id, "open")
                 self._keeper.tell(_Keeper.commanded, instance_id, data.get("commands"))
@@ -1360,7 +1363,9 @@ class _Stream(_Worker):
                 self._keeper.tell(_Keeper.configured, data)
             elif event == "bye":
                 return (_clamp(data.get("reconnect_after_ms"), 0, 60_000) or 0.0) / 1000
-        return None if greeted or not line.was_cut else _STREAM_RETRY_S
+            if self._greeted:
+                line.extend(_SILENCE_S)
+        return None
 
 
 def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
@@ -1396,8 +1401,9 @@ class _Keeper(_Worker):
         self._warned = False
         self._offline_at: float | None = None
         self._moved_at = -math.inf
-        self._busy_at = 0.0
-        self._busy_items = 0
+        self._counted_at = 0.0
+        self._items = 0
+        self._flooded = False
 
     def start(self) -> bool:
         """Starts all three threads, here and now: a bot may end at once, and then no thread may be started any more."""
@@ -1419,7 +1425,7 @@ class _Keeper(_Worker):
 
     def _handle(self, item: _Item) -> None:
         call, at, args = item
-        self._busy_items += 1
+        self._items += 1
         try:
             call(self, at, *args)
         except Exception as error:
@@ -1449,10 +1455,11 @@ class _Keeper(_Worker):
 
     def _breathe(self, now: float) -> None:
         """Under a flood of calls, takes them a hundred times a second rather than each by itself."""
-        if now - self._busy_at > 0.1:
-            flooded = self._busy_items > 200
-            self._busy_at, self._busy_items = now, 200 if flooded else 0
-        if self._busy_items > 200:
+        passed = now - self._counted_at
+        if passed > 0.1:
+            self._flooded = self._items > 2_000 * passed
+            self._counted_at, self._items = now, 0
+        if self._flooded:
             time.sleep(0.01)
 
     def _mind_sleep(self, now: float) -> None:
@@ -1514,13 +1521,13 @@ class _Keeper(_Worker):
         ):
             self._elsewhere(at, ledger, answer)
         elif code in (400, 413, 422):
-            self._refused(at, ledger, answer)
+            self._refused(at, ledger)
         elif code in (401, 403, 426):
             self.pace.denied(at)
-            self._outage(at, answer, "the token was refused" if code != 426 else "a newer reporter is needed")
+            self._outage(at, "the token was refused" if code != 426 else "a newer reporter is needed")
         else:
             self.pace.failed(at, answer.retry_after, firm=code == 429)
-            self._outage(at, answer, answer.error)
+            self._outage(at, answer.error)
         self.health.fails = self.pace.fails
 
     def _taken(self, at: float, sent: _Sent, document: dict[str, Any]) -> None:
@@ -1547,30 +1554,33 @@ class _Keeper(_Worker):
 
     def _elsewhere(self, at: float, ledger: _Ledger, answer: _Answer) -> None:
         """The session can take no more from us: go on in a new one, but never in a new one each second."""
-        if at - self._moved_at < 60:
-            self.pace.failed(at)
-            self._outage(at, answer, answer.error)
+        again = at - self._moved_at < 60
         self._moved_at = at
-        self._move(at, ledger)
-        self._aim()
+        heir = self._move(at, ledger)
+        if again and heir:
+            heir.urgent = False
+            self.pace.failed(at)
+            self._outage(at, f"{answer.error}, again and again")
 
-    def _move(self, at: float, ledger: _Ledger) -> None:
+    def _move(self, at: float, ledger: _Ledger) -> _Ledger | None:
         heir = ledger.successor(at)
         if heir is None:
             ledger.give_up()
         elif ledger is self._ledger:
             self._ledger = heir
+        self._aim()
         if ledger in self._closing:
             self._closing = [one for one in (*self._closing, heir) if one is not None and one is not ledger]
+        return heir
 
-    def _refused(self, at: float, ledger: _Ledger, answer: _Answer) -> None:
+    def _refused(self, at: float, ledger: _Ledger) -> None:
         self.pace.failed(at)
         if not ledger.shed():
             ledger.not_before = at + 60
-            self._outage(at, answer, "the service refuses even the smallest report")
+            self._outage(at, "the service refuses even the smallest report")
 
-    def _outage(self, at: float, answer: _Answer, phrase: str) -> None:
-        self.health.last_error = answer.error
+    def _outage(self, at: float, phrase: str) -> None:
+        self.health.last_error = phrase
         if self._offline_at is None:
             self._offline_at = at
         if not self._warned:
@@ -1765,7 +1775,6 @@ class StatusReporter:
         self._run = _Run(None)
         self._activity: tuple[str, dict[str, Any] | None] | None = None
         self._keeper: _Keeper | None = None
-        self._attached = False
         self.stop_event: threading.Event = _StopEvent(self)
         self.disabled_reason = ""
         try:
@@ -1813,8 +1822,10 @@ class StatusReporter:
         if before.open:
             return before.session_id or ""
         system = sys.platform if platform is None else _text(platform, 64)
-        bot = {"name": self._name, "version": _text(version, 64), "platform": system}
-        attach = self._session_of_launcher()
+        number = _number(version)
+        label = _text(version if number is None else str(number), 64)
+        bot = {"name": self._name, "version": label, "platform": system}
+        attach = self._session_of_launcher() if before.session_id is None else None
         mine = _Run(attach or str(uuid.uuid4()))
         run = before.next.setdefault("run", mine)
         if run is mine:
@@ -1825,14 +1836,11 @@ class StatusReporter:
             keeper.start()
         return run.session_id or ""
 
-    def _session_of_launcher(self) -> str | None:
-        """The session that `botlight run` opened for this process; it is joined once."""
-        given = os.environ.get("STATUS_REPORTER_SESSION", "").strip()
-        if not given or self._attached:
-            return None
-        self._attached = True
+    @staticmethod
+    def _session_of_launcher() -> str | None:
+        """The session that `botlight run` opened for this process; the first one here joins it."""
         try:
-            return str(uuid.UUID(given))
+            return str(uuid.UUID(os.environ.get("STATUS_REPORTER_SESSION", "")))
         except ValueError:
             return None
 
@@ -1849,18 +1857,22 @@ class StatusReporter:
         self._note(_Ledger.act, name, frozen)
         return None
 
+    @_silent(None)
     def increment_jobs_found(self, n: int = 1) -> None:
         """Counts jobs found; `job()` does so by itself."""
         self._count("jobs_found", n, whole=True)
 
+    @_silent(None)
     def increment_jobs_applied(self, n: int = 1) -> None:
         """Counts applications made; `Job.applied` does so by itself."""
         self._count("jobs_applied", n, whole=True)
 
+    @_silent(None)
     def increment_jobs_failed(self, n: int = 1) -> None:
         """Counts applications that failed; `Job.failed` does so by itself."""
         self._count("jobs_failed", n, whole=True)
 
+    @_silent(None)
     def increment_credits_used(self, n: float | decimal.Decimal = 1) -> None:
         """Counts credits, fractions too, to the millionth."""
         self._count("credits_used", n)
@@ -1952,7 +1964,9 @@ class StatusReporter:
             self._note(_Ledger.go_on, pause)
 
     def _announce(self, seconds: float | decimal.Decimal, reason: str | None) -> tuple[object, float] | None:
-        length = _clamp(float(seconds) if type(seconds) is decimal.Decimal else seconds, 0, 1e9)
+        if type(seconds) is decimal.Decimal:
+            seconds = float(seconds) if seconds.is_finite() else math.nan
+        length = _clamp(seconds, 0, 1e9)
         if length is None or not length > 0:
             if length is None:
                 self._ignore("seconds: expected a number")
@@ -2006,7 +2020,7 @@ class StatusReporter:
         """
         return _Track(self, iterable, found=found, activity=activity)
 
-    def activity(self, name: str, **details: Any) -> _During:
+    def activity(self, name: str, /, **details: Any) -> _During:
         """`with`: an activity for the block; afterwards the one before is shown again."""
         return _During(self, name, details)
 
@@ -2019,11 +2033,11 @@ class StatusReporter:
         self._note(_Ledger.advance, done, total)
         return None
 
+    @_silent(None)
     def increment(self, name: str, n: float | decimal.Decimal = 1) -> None:
         """Counts anything else, under up to 28 names of the bot's own."""
         self._count(name, n)
 
-    @_silent(None)
     def _count(self, name: str, n: Any, *, whole: bool = False) -> None:
         amount = _millionths(n)
         if amount is None or (whole and amount % _MILLION):
@@ -2154,8 +2168,9 @@ class StatusReporter:
 
     def _at_exit(self) -> None:
         """The end of a process that told no end: the truth as far as the interpreter knows it, and silently."""
-        with contextlib.suppress(Exception):
-            self._farewell("ended without result", getattr(sys, "last_value", None), None)
+        error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)  # typed in, it may be of long ago
+        with contextlib.suppress(Exception, KeyboardInterrupt):  # an impatient person wants no more waiting
+            self._farewell("ended without result", error, None)
 
 
 class _Patience:
@@ -2276,9 +2291,10 @@ class _Session:
         return self._reporter
 
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> bool:
-        receipt, before = self._reporter._finish(*self.outcome(error))  # noqa: SLF001 -- same file
-        if not before:
-            self._reporter._await_end(receipt, None)  # noqa: SLF001 -- same file
+        with contextlib.suppress(Exception):  # the block's own exception is what matters
+            receipt, before = self._reporter._finish(*self.outcome(error))  # noqa: SLF001 -- same file
+            if not before:
+                self._reporter._await_end(receipt, None)  # noqa: SLF001 -- same file
         return isinstance(error, StopRequested)
 
     async def __aenter__(self) -> StatusReporter:
@@ -2372,3 +2388,26 @@ _reporters: dict[str, StatusReporter] = {}
 def get_reporter() -> StatusReporter:
     """The one reporter of this process, set up from STATUS_REPORTER_TOKEN, _URL and _NAME."""
     return _reporters.get("this process") or _reporters.setdefault("this process", StatusReporter())
+
+
+def _self_test() -> int:
+    """`python status_reporter.py`: says whether a report gets through with the settings of the environment, or why not."""
+    reporter = StatusReporter(name="self-test")
+    say = sys.stdout.write
+    if reporter.disabled_reason:
+        say(f"status reports are off: {reporter.disabled_reason}\n")
+        return 2
+    say(f"service: {os.environ.get('STATUS_REPORTER_URL') or 'http://localhost:3000'}\n")
+    reporter.start_session(__version__)
+    while not reporter.flush(0.05) and not reporter.status["fails"]:
+        pass
+    problem = reporter.status["last_error"]
+    reporter.complete_session()
+    say(
+        f"no report gets through: {problem}\n" if problem else "a report got through; the board shows it as self-test\n"
+    )
+    return 1 if problem else 0
+
+
+if __name__ == "__main__":
+    sys.exit(_self_test())

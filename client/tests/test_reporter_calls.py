@@ -7,14 +7,12 @@ import decimal
 import enum
 import json
 import logging
-import subprocess
-import sys
 import threading
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fake_service import Reply
 
 from status_reporter import StatusReporter, get_reporter
 
@@ -166,6 +164,9 @@ def test_no_call_raises_whatever_it_is_given(service: FakeService, make: MakeRep
     """Every public call with every wrong argument, before, in and after a session."""
     wrong: list[Any] = [Touchy(), None, -1, "", "\x00", b"x", [], object, float("nan"), "\ud800"]
     reporter = make()
+    tower: Any = ()
+    for _ in range(5000):
+        tower = (tower,)
     for stage in ("before", "in", "after"):
         for value in wrong:
             reporter.send_heartbeat(value, value)
@@ -184,6 +185,12 @@ def test_no_call_raises_whatever_it_is_given(service: FakeService, make: MakeRep
                 pass
             assert isinstance(reporter.status, dict)
         reporter.increment("huge", 10**400)
+        reporter.increment_jobs_found(1, 2, 3)  # type: ignore[call-arg]  # a wrong call is a wrong argument
+        reporter.wait(decimal.Decimal("sNaN"))
+        reporter.complete_session(timeout="soon") if stage == "after" else None  # type: ignore[arg-type]  # likewise
+        reporter.job(tower).failed(ValueError(10**5000))
+        with reporter.activity("named", name="x", self="y"):
+            pass
         if stage == "before":
             for value in wrong:
                 reporter.start_session(value, value)
@@ -365,16 +372,16 @@ def test_a_log_handler_that_reports_makes_no_circle(
     assert service.journal == []
 
 
-def test_under_a_storm_of_signals_no_call_takes_a_lock_or_does_io() -> None:
-    """A program with witnesses on locks, I/O and every function that runs; see `signal_storm.py`."""
-    storm = Path(__file__).with_name("signal_storm.py")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(storm)],
-        env={"PYTHONPATH": str(storm.parents[1])},
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert int(done.stdout.split()[0]) > 1000
+def test_the_file_run_by_itself_says_what_is_wrong(service: FakeService, run_bot: RunBot) -> None:
+    """`python status_reporter.py` tries one report with the settings of the environment, for people who see nothing."""
+    run = "import runpy; runpy.run_module('status_reporter', run_name='__main__')"
+    well = run_bot(run)
+    assert (well.returncode, well.stderr) == (0, "")
+    assert "a report got through" in well.stdout
+    assert service.session.status == "completed"
+    service.always = Reply(401, "token")
+    refused = run_bot(run)
+    assert (refused.returncode, refused.stderr) == (1, "")
+    assert "the token was refused" in refused.stdout
+    off = run_bot(run, env={"STATUS_REPORTER_TOKEN": ""})
+    assert (off.returncode, off.stdout) == (2, "status reports are off: no token\n")

@@ -241,6 +241,20 @@ def test_a_session_that_takes_no_more_is_followed_by_a_new_one_with_the_rest(
     assert reporter.status["counters"]["jobs_found"] == 10
 
 
+def test_a_service_that_knows_no_session_is_not_hammered(service: FakeService, make: MakeReporter) -> None:
+    """A new session at once the first time; when that is refused too, ever more slowly."""
+    service.always = Reply(410, "deleted")
+    reporter = make()
+    reporter.start_session("1.0")
+    service.wait_for(lambda: len(service.posts()) == 3)
+    assert reporter.status["fails"] >= 1
+    assert service.posts()[2].at - service.posts()[1].at >= 0.5
+    service.always = None
+    reporter.increment_jobs_found(3)
+    assert reporter.complete_session(timeout=10)
+    assert service.totals["jobs_found"] == 3
+
+
 def test_a_deleted_session_is_not_replaced_for_nothing(service: FakeService, reporter: StatusReporter) -> None:
     """When a bot ends that has told everything, no new card appears just to hold its end."""
     reporter.increment_jobs_found(3)

@@ -6,13 +6,19 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-CLIENT = Path(__file__).parents[1]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TESTS = Path(__file__).parent
+CLIENT = TESTS.parent
 SUPPORTED = ["3.9", "3.10", "3.11", "3.12", "3.13"]
+ALONE = "import sys; sys.path.insert(0, '.'); import status_reporter; print(len(status_reporter.__all__))"
 ASK = "import platform, sys; print('%d.%d' % sys.version_info[:2], platform.python_implementation(), sys.executable)"
 
 
@@ -52,24 +58,32 @@ def test_pythons_that_are_here(capsys: pytest.CaptureFixture[str]) -> None:
         assert here & set(SUPPORTED) <= set(FOUND)
 
 
-@pytest.mark.parametrize("version", ORDER)
-def test_everything_that_matters_works_on(version: str, tmp_path: Path) -> None:
-    """The portable suite and the storm of signals, side by side; and the file imports alone in an empty folder."""
-    shutil.copy(CLIENT / "status_reporter.py", tmp_path)
-    alone = "import sys; sys.path.insert(0, '.'); import status_reporter; print(len(status_reporter.__all__))"
-    python, environment = FOUND[version], {**os.environ, "PYTHONPATH": str(CLIENT), "PYTHONDONTWRITEBYTECODE": "1"}
-    commands = [
-        ([python, "-I", "-S", "-W", "error", "-c", alone], "4\n"),
-        ([python, "-W", "error", str(CLIENT / "tests" / "portable_suite.py")], "cases\n"),
-        ([python, "-W", "error", str(CLIENT / "tests" / "signal_storm.py"), "1"], "counted\n"),
-    ]
-
-    def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+def run(version: str, folder: Path) -> list[tuple[int, str, str]]:
+    """What came of three programs on one Python: the file alone in an empty folder, the portable suite, the storm."""
+    shutil.copy(CLIENT / "status_reporter.py", folder)
+    environment = {**os.environ, "PYTHONPATH": str(CLIENT), "PYTHONDONTWRITEBYTECODE": "1"}
+    results = []
+    for arguments in (["-I", "-S", "-c", ALONE], [TESTS / "portable_suite.py"], [TESTS / "signal_storm.py", "1"]):
+        command = [FOUND[version], "-W", "error", *arguments]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
+        results.append((done.returncode, done.stdout, done.stderr))
+    return results
 
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[list[tuple[int, str, str]]]]]:
+    """All of them at once, since each mostly waits."""
     with ThreadPoolExecutor() as pool:
-        for done, (_, ending) in zip(pool.map(run, (command for command, _ in commands)), commands, strict=True):
-            assert (done.returncode, done.stderr) == (0, "")
-            assert done.stdout.endswith(ending)
+        yield {version: pool.submit(run, version, tmp_path_factory.mktemp(version)) for version in ORDER}
+
+
+@pytest.mark.parametrize("version", ORDER)
+def test_everything_that_matters_works_on(version: str, results: dict[str, Future[list[tuple[int, str, str]]]]) -> None:
+    """Imports alone, behaves, and under a storm of signals no call takes a lock or does I/O (see `signal_storm.py`)."""
+    endings = []
+    for code, out, problems in results[version].result():
+        assert (code, problems) == (0, "")
+        endings.append(out.split()[-1])
+    assert endings == ["4", "cases", "counted"]

@@ -92,7 +92,7 @@ def test_the_seeds_script_runs_unchanged(tmp_path: Path) -> None:
     assert up["totals"]["jobs_found"] == 5
     assert up["activities"] == ["browser_opening", "jobs_found"]
     assert up["last"]["activity"]["details"] == {"count": 5}
-    assert up["last"]["bot"] == {"name": "", "version": "1.0.0-test", "platform": "win32"}
+    assert up["last"]["bot"] == {"version": "1.0.0-test", "platform": "win32"}
     assert up["status"] == "completed"
     assert (down["code"], down["out"]) == (0, "")
     assert down["seconds"] < 7 + 1  # six of sleep, one that is allowed, and one for a busy machine to start Python
