@@ -45,7 +45,7 @@ class Studio:
         self._quiet = threading.Event()
         self.pages: list[Page] = []
 
-    def bot(self, name: str, activity: str, counters: Mapping[str, float], **fields: Any) -> Bot:
+    def bot(self, name: str, activity: str | dict[str, Any], counters: Mapping[str, float], **fields: Any) -> Bot:
         """A bot that has reported once."""
         made = Bot(self._person.address, self._token, name)
         made.beat(activity, counters=counters, uptime_ms=fields.pop("uptime_ms", 2_520_000), **fields)
@@ -94,7 +94,8 @@ def shoot_all(studio: Studio) -> None:
         "Night shift", "waiting", {"jobs_found": 20, "jobs_applied": 14, "credits_used": 7}, uptime_ms=9_000_000
     )
     waiting.beat("waiting", waiting={"seconds_left": 754, "reason": "pause between two applications"})
-    live = studio.bot("Job hunter", "searching", {"jobs_found": 64}, uptime_ms=3_900_000)
+    search = {"name": "searching", "age_ms": 180_000, "n": 1}
+    live = studio.bot("Job hunter", search, {"jobs_found": 64}, uptime_ms=3_900_000)
     live.beat(
         FORM | {"age_ms": 8000},
         counters={"jobs_found": 64, "jobs_applied": 41, "jobs_failed": 3, "credits_used": 20.5, "pages_read": 9},
