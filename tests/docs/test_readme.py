@@ -46,13 +46,11 @@ find_postings, apply = find_jobs, apply_to
 def bot(document: Document, person: Person, folder: Path, *, accepted: bool) -> Iterator[subprocess.Popen[str]]:
     """A document's Python block as a bot, with the reporter copied beside it as the README says."""
     shutil.copy(REPOSITORY / "client/status_reporter.py", folder)
-    token = person.token("report").secret
-    shown = document.block("python").replace('"token", "http://localhost:3000"', "")
-    (folder / "bot.py").write_text(
-        STAND_IN.format(accepted=accepted) + shown.replace("StatusReporter(, ", "StatusReporter(")
-    )
+    token, address = person.token("report").secret, person.service.address
+    shown = document.block("python").replace('"token", "http://localhost:3000"', f'"{token}", "{address}"')
+    (folder / "bot.py").write_text(STAND_IN.format(accepted=accepted) + shown)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("STATUS_REPORTER_", "PYTHON"))}
-    settings = {"STATUS_REPORTER_TOKEN": token, "STATUS_REPORTER_URL": person.service.address}
+    settings = {"STATUS_REPORTER_TOKEN": token, "STATUS_REPORTER_URL": address}
     with subprocess.Popen(
         [sys.executable, "-W", "error", "bot.py"],
         cwd=folder,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Final
 
 from tests.docs.tracked import REPOSITORY, text_files
@@ -11,7 +10,7 @@ from tests.docs.tracked import REPOSITORY, text_files
 # Written so that this file does not name them either.
 MACHINES: Final = re.compile(
     r"(?<![\w.])/(?:[r]oot|[h]ome/\w+|[U]sers/\w+|[w]ork)(?:/|\b)"
-    f"|{re.escape(str(REPOSITORY))}|{re.escape(str(Path.home()))}/"
+    f"|{re.escape(str(REPOSITORY))}/"
 )
 REGISTRIES: Final = re.compile(
     r"[p]ypi\.org|[p]ythonhosted\.org|[r]egistry\.npmjs|[n]pmjs\.com|[p]roxy\.golang|[d]eb\.debian\.org"
