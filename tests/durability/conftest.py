@@ -1,21 +1,5 @@
-"""Figures that are shown however the tests are run."""
+"""Fixtures of this folder."""
 
-from __future__ import annotations
+from tests.durability.figures import figures
 
-import sys
-from collections.abc import Callable
-
-import pytest
-
-Figures = Callable[[str], None]
-
-
-@pytest.fixture
-def figures(capsys: pytest.CaptureFixture[str]) -> Figures:
-    """Shows a line with what was measured."""
-
-    def show(line: str) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n    {line}\n")
-
-    return show
+__all__ = ["figures"]

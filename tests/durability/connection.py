@@ -29,15 +29,17 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Connection:
-    """Keep-alive HTTP/1.1 with one bearer token. A connection that breaks raises `ConnectionError`."""
+    """Keep-alive HTTP/1.1, with one bearer token for all requests. One that breaks raises `ConnectionError`."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, token: str) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, token: str | None
+    ) -> None:
         self.reader = reader
         self._writer = writer
-        self._head = f"Host: {host}\r\nAuthorization: Bearer {token}\r\n"
+        self._head = f"Host: {host}\r\n" + ("" if token is None else f"Authorization: Bearer {token}\r\n")
 
     @classmethod
-    async def open(cls, address: str, token: str) -> Self:
+    async def open(cls, address: str, token: str | None = None) -> Self:
         """Connect to `http://name:port`."""
         host = address.removeprefix("http://")
         name, _, port = host.rpartition(":")
@@ -55,7 +57,7 @@ class Connection:
         self._writer.transport.abort()
 
     async def ask(self, method: str, path: str, document: Any = None, headers: str = "") -> Answer:
-        """Send a request and read the whole answer."""
+        """Send a request, with more lines of `headers` if need be, and read the whole answer."""
         self.send(method, path, document, headers)
         async with asyncio.timeout(ANSWER_S):
             return await self._answer()

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import apsw
 
-from tests.durability.conftest import Figures
 from tests.durability.connection import Connection
+from tests.durability.figures import Figures
 from tests.durability.journalled_bot import COUNTERS, JournalledBot
 from tests.support.service import API, Person, RunningService, running_service
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -18,7 +19,7 @@ from msgspec import Struct
 from botlight.model.access import Principal, Scope
 from botlight.model.command import Command, stop_command
 from botlight.model.errors import TooManyStreams
-from botlight.realtime.subscription import Delivery, Subscription
+from botlight.realtime.subscription import Delivery, Place, Subscription
 from botlight.service.ports import Committed, Feed
 
 __all__ = ["BotReader", "Bounds", "Hub", "Reader"]
@@ -28,15 +29,18 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 15.0
 CHECK_S: Final = 2.0
 SURE_FOR_S: Final = 5.0
+PLACES: Final = 4096
+ANNOUNCED_WITHIN_S: Final = 1.0
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
-    """How many streams may be open at once."""
+    """How many streams may be open at once, and how long one may take nothing."""
 
     per_person: int = 20
     per_embed: int = 20
     bots_per_user: int = 200
     in_all: int = 2000
+    blocked_s: float = 30.0
 
 
 class Reader(Protocol):
@@ -89,6 +93,9 @@ class Hub:
         self._sure_at = time.monotonic()
         self._stale = False
         self._closing = False
+        self._place = Place(0, feed.position())
+        self._places: OrderedDict[str, int] = OrderedDict({self._place.position: 0})
+        self._waiting: list[asyncio.Future[None]] = []
         feed.listen(self.publish)
 
     # -- readers -------------------------------------------------------------------------------------------------
@@ -162,13 +169,13 @@ class Hub:
 
     def publish(self, committed: Committed) -> None:
         """Hand a committed transaction to those who may see it."""
+        place = self._next_place(committed.position)
         touched: set[Subscription] = set()
         for change in committed.changes:
             session = change.session
             for subscription in tuple(self._people.get(session.user_id, {}).values()):
-                if subscription.principal.sees(session):
-                    subscription.offer(change, committed.position)
-                    touched.add(subscription)
+                subscription.offer(change, place)
+                touched.add(subscription)
             if session.stop_requested_at is not None and session.id in self._bots:
                 command = stop_command(session)
                 for _, bot in tuple(self._bots[session.id].values()):
@@ -176,13 +183,39 @@ class Hub:
                         bot.command(command)
         for removal in committed.removals:
             for subscription in tuple(self._people.get(removal.user_id, {}).values()):
-                if _knew(subscription.principal, removal.session_id):
-                    subscription.remove(removal, committed.position)
-                    touched.add(subscription)
+                subscription.remove(removal, place)
+                touched.add(subscription)
             for _, bot in tuple(self._bots.get(removal.session_id, {}).values()):
                 bot.close()
         for subscription in touched:
             subscription.wake()
+
+    def _next_place(self, position: str) -> Place:
+        self._place = Place(self._place.number + 1, position)
+        self._places.pop(position, None)
+        self._places[position] = self._place.number
+        if len(self._places) > PLACES:
+            self._places.popitem(last=False)
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+        return self._place
+
+    async def place_of(self, position: str) -> int:
+        """The number of the announcement up to which a list of this position, just read, holds everything.
+
+        A list can be read a moment before what it shows is announced: then that is waited for. A position that the
+        feed does not name within a second (another process wrote meanwhile) has no number: 0, and the reader may be
+        told something twice.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANNOUNCED_WITHIN_S):
+                while position not in self._places:
+                    announced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                    self._waiting.append(announced)
+                    await announced
+        return self._places.get(position, 0)
 
     # -- time ----------------------------------------------------------------------------------------------------
 
@@ -197,12 +230,11 @@ class Hub:
         """
         next_tick = time.monotonic() + TICK_S
         while True:
-            await asyncio.gather(self._verify(verify), asyncio.sleep(CHECK_S))
-            await self.check_credentials()
-            for_s = time.monotonic() - self._sure_at
-            turned_stale = for_s > SURE_FOR_S and not self._stale
-            self._stale = for_s > SURE_FOR_S
-            if turned_stale or time.monotonic() >= next_tick:
+            await asyncio.gather(self._verify(verify), self.check_credentials(), asyncio.sleep(CHECK_S))
+            self.close_blocked()
+            stale = time.monotonic() - self._sure_at > SURE_FOR_S
+            turned, self._stale = stale is not self._stale, stale
+            if turned or time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + TICK_S
                 self.tick()
 
@@ -219,15 +251,20 @@ class Hub:
         position = self._feed.position()
         for streams in tuple(self._people.values()):
             for reader, subscription in tuple(streams.items()):
-                if subscription.stuck:
-                    reader.close()
-                elif subscription.flush():
+                if subscription.flush():
                     took = reader.stale(time.monotonic() - self._sure_at) if self._stale else reader.tick(position)
                     if not took:
                         subscription.blocked()
         for bots in tuple(self._bots.values()):
             for _, bot in tuple(bots.values()):
                 bot.tick()
+
+    def close_blocked(self) -> None:
+        """Close the streams of readers that have taken nothing for too long; they resume."""
+        for streams in tuple(self._people.values()):
+            for subscription in tuple(streams.values()):
+                if subscription.blocked_for_s > self._bounds.blocked_s:
+                    subscription.close()
 
     async def check_credentials(self) -> None:
         """Close the streams of those whose token or sign-in ended."""
@@ -237,8 +274,9 @@ class Hub:
         if not asked:
             return
         try:
-            valid = await self._valid(asked)
-        except Exception as error:  # noqa: BLE001  a store that is away revokes nobody
+            async with asyncio.timeout(CHECK_S):
+                valid = await self._valid(asked)
+        except Exception as error:  # noqa: BLE001  a store that is away or hangs revokes nobody
             log.warning("open streams could not be checked", extra={"reason": type(error).__name__})
             return
         for principal, close in people + bots:
@@ -254,8 +292,3 @@ class Hub:
         for bots in tuple(self._bots.values()):
             for _, bot in tuple(bots.values()):
                 bot.bye()
-
-
-def _knew(principal: Principal, session_id: str) -> bool:
-    """Whether a removal may be told: an embed token learns ids of its own session only."""
-    return principal.scope is not Scope.EMBED or principal.session_id == session_id

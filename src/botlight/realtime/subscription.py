@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -16,11 +16,18 @@ from msgspec import Struct
 from botlight.model.access import Principal, Scope
 from botlight.model.event import Change, Fact, Removal
 
-__all__ = ["Delivery", "Subscription", "ToldFact"]
+__all__ = ["Delivery", "Place", "Subscription", "ToldFact"]
 
 MIN_INTERVAL_S: Final = 0.05
 MAX_FACTS: Final = 200
-BLOCKED_FOR_S: Final = 30.0
+MAX_SHOWN: Final = 2000
+
+
+class Place(Struct, frozen=True):
+    """Where in the feed something was announced: the number of the announcement, and a reader's position after it."""
+
+    number: int
+    position: str
 
 
 class ToldFact(Struct, frozen=True):
@@ -50,11 +57,12 @@ class Subscription:
         self.principal = principal
         self.close = close
         self._deliver = deliver
-        self._changes: dict[str, Change] = {}
-        self._removals: dict[str, None] = {}
-        self._facts: deque[ToldFact] = deque(maxlen=MAX_FACTS)
+        self._changes: dict[str, tuple[int, Change]] = {}
+        self._removals: dict[str, int] = {}
+        self._facts: deque[tuple[int, ToldFact]] = deque(maxlen=MAX_FACTS)
         self._position = ""
         self._held = True
+        self._shown: dict[str, None] = {}  # what the reader of one bot has been shown, the newest of it
         self._blocked_since: float | None = None
         self._sent_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -64,28 +72,57 @@ class Subscription:
         """Whether something waits to be sent."""
         return bool(self._changes or self._removals or self._facts)
 
-    def offer(self, change: Change, position: str) -> None:
-        """Take a change that this reader may see; the newest of each session stays."""
-        self._removals.pop(change.session.id, None)
-        self._changes[change.session.id] = change
+    def offer(self, change: Change, place: Place) -> None:
+        """Take a change of this person's sessions, if the reader may see it; the newest of each session stays."""
+        session_id = change.session.id
+        if not self.principal.sees(change.session):
+            if self.principal.bot is not None:  # it may have had this bot's name before
+                self._forget(session_id, place)
+            return
+        self._removals.pop(session_id, None)
+        self._changes[session_id] = place.number, change
         if self.principal.scope is not Scope.EMBED:
-            self._facts.extend(ToldFact(change.session.id, fact) for fact in change.facts)
-        self._position = position
+            self._facts.extend((place.number, ToldFact(session_id, fact)) for fact in change.facts)
+        self._show(session_id)
+        self._position = place.position
 
-    def remove(self, removal: Removal, position: str) -> None:
-        """Take word that the reader no longer has a session."""
-        self._changes.pop(removal.session_id, None)
-        self._removals[removal.session_id] = None
-        self._position = position
+    def remove(self, removal: Removal, place: Place) -> None:
+        """Take word that the person no longer has a session; an embed token learns ids of what it shows only."""
+        if self.principal.session_id in (None, removal.session_id):
+            self._forget(removal.session_id, place)
 
-    def release(self, revisions: dict[str, int]) -> None:
-        """Begin to send: the reader has its list, with these revisions; what it covers is dropped."""
-        for session_id, revision in revisions.items():
-            known = self._changes.get(session_id)
-            if known is not None and known.session.revision <= revision:
-                del self._changes[session_id]
+    def release(self, seen: int, shown: Iterable[str]) -> None:
+        """Begin to send: the reader has its list, and all that was announced up to the place `seen` is in it.
+
+        `shown` are the ids that the reader has now.
+        """
+        for session_id in shown:
+            self._show(session_id)
+        self._changes = {id_: (number, change) for id_, (number, change) in self._changes.items() if number > seen}
+        self._facts = deque((fact for fact in self._facts if fact[0] > seen), MAX_FACTS)
         self._held = False
+        removals, self._removals = self._removals, {}
+        for session_id, number in removals.items():
+            if number > seen and self._shows(session_id):
+                self._removals[session_id] = number
         self.wake()
+
+    def _show(self, session_id: str) -> None:
+        if self.principal.bot is not None:
+            self._shown.pop(session_id, None)
+            self._shown[session_id] = None
+            if len(self._shown) > MAX_SHOWN:
+                del self._shown[next(iter(self._shown))]
+
+    def _shows(self, session_id: str) -> bool:
+        """Whether the reader may have this session; of one who is held that is not known yet."""
+        return self.principal.bot is None or self._held or session_id in self._shown
+
+    def _forget(self, session_id: str, place: Place) -> None:
+        self._changes.pop(session_id, None)
+        if self._shows(session_id):
+            self._removals[session_id] = place.number
+            self._position = place.position
 
     def wake(self) -> None:
         """Send now what waits, or at the next of the 20 moments of a second."""
@@ -114,9 +151,9 @@ class Subscription:
             self._blocked_since = time.monotonic()
 
     @property
-    def stuck(self) -> bool:
-        """Whether the reader has been blocked for too long."""
-        return self._blocked_since is not None and time.monotonic() - self._blocked_since > BLOCKED_FOR_S
+    def blocked_for_s(self) -> float:
+        """For how long the reader has taken nothing."""
+        return 0.0 if self._blocked_since is None else time.monotonic() - self._blocked_since
 
     def end(self) -> None:
         """Send nothing more."""
@@ -133,9 +170,9 @@ class Subscription:
             return
         delivery = Delivery(
             position=self._position,
-            changes=tuple(self._changes.values()),
+            changes=tuple(change for _, change in self._changes.values()),
             removals=tuple(self._removals),
-            facts=tuple(self._facts),
+            facts=tuple(fact for _, fact in self._facts),
         )
         self._changes, self._removals = {}, {}
         self._facts.clear()

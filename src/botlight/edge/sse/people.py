@@ -64,13 +64,22 @@ class PeopleStreams:
         stream = _PeopleStream(self, exchange, principal)
         subscription = stream.subscription = self.hub.subscribe(principal, stream)
         try:
-            board = await self.queries.board(principal, exchange.header(b"last-event-id"))
+            since = exchange.header(b"last-event-id")
+            shown = await self._shown(principal) if since is not None else set()
+            board = await self.queries.board(principal, since)
+            seen = await self.hub.place_of(board.position)
             await stream.begin(board)
-            subscription.release({session.id: session.revision for session in board.sessions})
+            subscription.release(seen, shown | {session.id for session in board.sessions})
             while (await exchange.receive())["type"] != "http.disconnect":
                 pass
         finally:
             self.hub.unsubscribe(stream, subscription)
+
+    async def _shown(self, principal: Principal) -> set[str]:
+        """The ids that a reader of one bot who comes back may have: it is told when one of them is that bot's no more."""
+        if principal.bot is None:
+            return set()
+        return {session.id for session in (await self.queries.board(principal)).sessions}
 
 
 class _PeopleStream:
