@@ -45,7 +45,7 @@ class ForeignPages:
         self._closing = closing
 
     def open(self, policy: str, **files: str) -> Page:
-        """Write the files (`index_html`, `newest_js`) and open the index with a content security policy, once.
+        """Write the files (`index_html`, `faces_js`) and open the index with a content security policy, once.
 
         The browser begins here: from now on this thread belongs to its event loop.
         """
