@@ -85,6 +85,8 @@ class Follower:
             try:
                 await self.refresh()
             except (NoAnswer, NotBotlight, Refused) as trouble:
+                if not self.connected:
+                    raise
                 self._fell_silent(trouble)
             await asyncio.sleep(self._delay_s * random.uniform(0.7, 1.3))  # noqa: S311  spreads readers, no secret
             self._delay_s = min(POLL_S, self._delay_s * 2)
@@ -96,8 +98,7 @@ class Follower:
 
     def _fell_silent(self, trouble: NoAnswer | NotBotlight | Refused) -> None:
         """Say that the picture is old; raise what waiting will not mend."""
-        refused_for_good = isinstance(trouble, Refused) and trouble.status in REFUSED_FOR_GOOD
-        if refused_for_good or not self.connected:
+        if isinstance(trouble, Refused) and trouble.status in REFUSED_FOR_GOOD:
             raise trouble
         self._kind = "offline"
         self.changed.set()
@@ -119,6 +120,8 @@ class Follower:
             return 0
         event: Event = parsed(frame.data, Event)
         if frame.event == "bye":
+            self._kind = "offline"
+            self.changed.set()
             return max(1, event.reconnect_after_ms)
         if event.sessions is not None:
             self._take_all(event.sessions, event.server_time or self.now, "live")
