@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import zipfile
 from collections.abc import Callable, Iterator
+from importlib import resources
 from typing import Any, Final, Literal
 
 import pytest
@@ -18,7 +16,6 @@ from tests.web.parts import card, shows_freshness, shows_state
 OpenPage = Callable[..., Page]
 Scheme = Literal["dark", "light"]
 
-AXE: Final = "axe-playwright-python==0.1.8"
 LONG: Final = "Donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbauunterbe"
 STATES: Final = (
     "working",
@@ -35,24 +32,9 @@ STATES: Final = (
 
 
 @pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The accessibility rules of axe-core, as a script. The package that carries them is fetched, not kept."""
-    folder = tmp_path_factory.mktemp("axe")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "-q",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "-d",
-        str(folder),
-    ]
-    subprocess.run([*command, AXE], check=True, timeout=120)
-    [wheel] = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        return archive.read("axe_playwright_python/axe.min.js").decode()
+def axe() -> str:
+    """The accessibility rules of axe-core, as a script."""
+    return resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 
 
 @pytest.fixture
