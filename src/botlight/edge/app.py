@@ -21,6 +21,7 @@ from botlight.edge.doors import Doors
 from botlight.edge.exchange import Exchange, Receive, Scope, Send
 from botlight.edge.metrics import Metrics
 from botlight.edge.operation import Call, Operation
+from botlight.edge.origins import Origins
 from botlight.edge.request_id import request_id
 from botlight.edge.services import Services
 from botlight.model.errors import Broken, Refusal, Unknown, WrongHost, WrongMethod
@@ -32,11 +33,8 @@ log = logging.getLogger(__name__)
 
 PREFIX: Final = "/api/autoapply/bot"
 STREAMS: Final = frozenset({f"{PREFIX}/commands", f"{PREFIX}/events"})
-ALLOWED_HEADERS: Final = b"Authorization, Content-Type, If-None-Match, Last-Event-ID"
-EXPOSED_HEADERS: Final = b"ETag, Retry-After, X-Server-Time, X-Status-Api"
 MARKER: Final = (b"x-status-api", b"1")
 NO_SNIFF: Final = (b"x-content-type-options", b"nosniff")
-ORIGINS_MS: Final = 2000
 
 
 def create_app(
@@ -79,7 +77,7 @@ class App:
         self._prefix = doors.prefix
         self._authenticator = authenticator
         self._metrics = metrics
-        self._origins = _Origins(access, services, doors)
+        self._origins = Origins(access, services.clock, doors.allowed_origins)
         self._exact = {(one.method, one.path): one for one in operations if "{" not in one.path}
         self._patterns = [
             (Route(one.path, _nothing, methods=[one.method]), one) for one in operations if "{" in one.path
@@ -115,8 +113,8 @@ class App:
         self._behind_proxy(exchange)
         self._check_host(exchange)
         path = exchange.path
-        if self._prefix and path.startswith(self._prefix + "/"):
-            path = exchange.path = path[len(self._prefix) :]
+        if self._prefix and (path == self._prefix or path.startswith(self._prefix + "/")):
+            path = exchange.path = path[len(self._prefix) :] or "/"
         if exchange.header(b"origin") is not None and path.startswith(PREFIX):
             await self._origins.admit(exchange)
             if exchange.method == "OPTIONS":
@@ -169,41 +167,6 @@ class App:
             raise WrongHost(
                 f"Not a name of this service: {host[:100]!r}. BOTLIGHT_PUBLIC_URL or BOTLIGHT_ALLOWED_HOSTS adds it."
             )
-
-
-class _Origins:
-    """Which pages of other origins may ask: those of the setting, and those that embed tokens name."""
-
-    def __init__(self, access: Access, services: Services, doors: Doors) -> None:
-        self._access = access
-        self._clock = services.clock
-        self._fixed = doors.allowed_origins
-        self._embedded: frozenset[str] = frozenset()
-        self._read_at = 0
-
-    async def admit(self, exchange: Exchange) -> None:
-        """Say so in the answer's headers. Never with credentials: a foreign page comes with a token or not at all."""
-        origin = (exchange.header(b"origin") or "").lower()
-        if origin not in self._fixed and origin not in await self._of_tokens():
-            return
-        exchange.common += [
-            (b"access-control-allow-origin", origin.encode()),
-            (b"access-control-expose-headers", EXPOSED_HEADERS),
-            (b"vary", b"Origin"),
-        ]
-        if exchange.method == "OPTIONS":
-            exchange.common += [
-                (b"access-control-allow-methods", b"GET, POST, DELETE"),
-                (b"access-control-allow-headers", ALLOWED_HEADERS),
-                (b"access-control-max-age", b"7200"),
-            ]
-
-    async def _of_tokens(self) -> frozenset[str]:
-        now = self._clock.now()
-        if now - self._read_at > ORIGINS_MS:
-            self._embedded = await self._access.embed_origins()
-            self._read_at = now
-        return self._embedded
 
 
 async def _nothing(_: Any) -> None:

@@ -93,31 +93,21 @@ class Exchange:
         length = self.header(b"content-length")
         if length is not None and length.isascii() and length.isdigit() and int(length) > MAX_BODY:
             raise TooLarge(f"The body may have {MAX_BODY} bytes.")
-        message = await self.receive()
-        if not message.get("more_body"):
-            return self._checked(message.get("body", b""))
-        return await self._rest(message)
-
-    async def _rest(self, message: Message) -> bytes:
-        parts = [message.get("body", b"")]
-        size = len(parts[0])
+        parts: list[bytes] = []
+        size = 0
         try:
             async with asyncio.timeout(BODY_S):
-                while message.get("more_body"):
+                more = True
+                while more:
                     message = await self.receive()
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
                     if size > MAX_BODY:
                         raise TooLarge(f"The body may have {MAX_BODY} bytes.")
+                    more = message.get("more_body", False)
         except TimeoutError:
             raise Invalid(f"The body did not come within {BODY_S:.0f} s.", malformed=True) from None
-        return self._checked(b"".join(parts))
-
-    @staticmethod
-    def _checked(body: bytes) -> bytes:
-        if len(body) > MAX_BODY:
-            raise TooLarge(f"The body may have {MAX_BODY} bytes.")
-        return body
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Send status and headers, the common ones among them."""
