@@ -24,6 +24,7 @@ export class BotStatusCard extends HTMLElement {
   #subscription = null;
   #ticking = 0;
   #missing = null;
+  #shown = null;
 
   constructor() {
     super();
@@ -103,7 +104,8 @@ export class BotStatusCard extends HTMLElement {
 
   async #send(verb) {
     const stream = this.#stream;
-    const answer = await this.#press.send(() => stream.api.post(verb, { session_id: this.#id }));
+    const shown = this.#shown; // what the person saw when they pressed
+    const answer = await this.#press.send(() => stream.api.post(verb, { session_id: shown }));
     if (answer?.session) stream.put(answer.session);
   }
 
@@ -116,6 +118,9 @@ export class BotStatusCard extends HTMLElement {
     const heard = ["live", "polling"].includes(freshness.kind);
     const now = this.#stream.now() - (heard ? 0 : freshness.ageMs);
     const state = shownState(session, now);
+    // A card without an id moves on to a newer session; what came of a press there says nothing of this one.
+    if (this.#shown !== null && this.#shown !== session.id) this.#press = new Press(() => this.#render());
+    this.#shown = session.id;
     if (session.stop_requested_at && state !== "lost") this.#press.settle();
     this.#view.show(session, { state, now, heard, freshness, href: this.getAttribute("href") });
     const own = this.getAttribute("token") ? null : new URL("sign-in", this.#stream.api.root).href;
