@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from typing import Any, Final, Self
 
 import msgspec
@@ -12,7 +13,7 @@ from msgspec import Struct
 __all__ = ["Answer", "Connection"]
 
 ANSWER_S: Final = 30.0
-LINE: Final = 1 << 20
+LINE: Final = 1 << 14
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -39,11 +40,16 @@ class Connection:
         self._head = f"Host: {host}\r\n" + ("" if token is None else f"Authorization: Bearer {token}\r\n")
 
     @classmethod
-    async def open(cls, address: str, token: str | None = None) -> Self:
-        """Connect to `http://name:port`."""
+    async def open(cls, address: str, token: str | None = None, *, over: socket.socket | None = None) -> Self:
+        """Connect to `http://name:port`, over a socket that is not connected yet if one is given."""
         host = address.removeprefix("http://")
         name, _, port = host.rpartition(":")
-        reader, writer = await asyncio.open_connection(name, int(port), limit=LINE)
+        if over is not None:
+            over.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(over, (name, int(port)))
+            reader, writer = await asyncio.open_connection(sock=over, limit=LINE)
+        else:
+            reader, writer = await asyncio.open_connection(name, int(port), limit=LINE)
         return cls(reader, writer, host, token)
 
     async def __aenter__(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any, Final, Self
 
 import msgspec
@@ -34,10 +35,17 @@ class EventReader:
 
     @classmethod
     async def open(
-        cls, address: str, token: str | None, *, path: str = "/events", position: str | None = None, headers: str = ""
+        cls,
+        address: str,
+        token: str | None,
+        *,
+        path: str = "/events",
+        position: str | None = None,
+        headers: str = "",
+        over: socket.socket | None = None,
     ) -> Self:
         """Ask for a stream, from a position on if there is one; `headers` are more lines of the request."""
-        connection = await Connection.open(address, token)
+        connection = await Connection.open(address, token, over=over)
         since = "" if position is None else f"Last-Event-ID: {position}\r\n"
         try:
             connection.send("GET", API + path, headers=since + headers)
