@@ -80,6 +80,7 @@ class Remote:
         """Begin the session. Returns after 2 s at the latest, and keeps at it in the background."""
         if self._speak("start", BEGIN) is None and not self._over.is_set():
             self._role, self._instance_id = "worker", str(uuid4())
+            self._due.set()
         for work in (self._beat, self._listen):
             threading.Thread(target=work, name=work.__name__, daemon=True).start()
 
@@ -98,20 +99,22 @@ class Remote:
         ended = time.monotonic()
         self._over.set()
         self._due.set()
-        farewell = {"instance_id": self._instance_id, "role": self._role, "replay": True}
-        last_word = {"instance_id": str(uuid4()), "role": "main", "attach": True}
+        farewell = self._snapshot() | {"replay": True}
+        # It says nothing but the end: name and last activity stay as the bot itself gave them.
+        kept = {name: farewell[name] for name in ("session_id", "heartbeat_s", "client", "commands")}
+        last_word = kept | {"instance_id": str(uuid4()), "role": "main", "attach": True, "seq": 1}
         if not all(self._insist(about, said, ended, ended + patience_s) for about in (farewell, last_word)):
             self._say("Botlight could not be told how the bot ended.")
 
     def _insist(self, about: dict[str, Any], said: Verdict, ended: float, until: float) -> bool:
         """Whether the service took a result, or said that it needs none."""
         delay_s = FIRST_DELAY_S
+        error = {"type": said.error_type, "message": said.error_message} if said.error_type else None
+        result: dict[str, Any] = {"outcome": said.outcome, "inferred": False, "error": error}
         while True:
-            age_ms = int((time.monotonic() - ended) * 1000)
-            error = {"type": said.error_type, "message": said.error_message} if said.error_type else None
-            result = {"outcome": said.outcome, "inferred": False, "error": error, "ended_age_ms": age_ms}
+            result["ended_age_ms"] = int((time.monotonic() - ended) * 1000)
             with self._turn:
-                answer = self._post("complete", self._snapshot() | about | {"result": result}, ANSWER_S)
+                answer = self._post("complete", about | {"result": result}, ANSWER_S)
             if answer is not None and answer.status_code not in WAITING_HELPS:
                 return answer.is_success or answer.status_code in (409, 410)
             if time.monotonic() + delay_s > until:
