@@ -285,7 +285,11 @@ class _Handler(BaseHTTPRequestHandler):
         return cast("_Server", self.server).service
 
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        length = int(self.headers.get("Content-Length", "0"))
+        raw = self.rfile.read(length)
+        if len(raw) < length:  # the other side went away in the middle of it
+            self.close_connection = True
+            return
         request = self._request("POST", raw)
         reply = self.service.next_reply() or Reply()
         self.service.note(request)

@@ -1306,6 +1306,9 @@ class _Stream(_Worker):
         self._wake.put(None)
 
     def round(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:  # wake-ups of before: what they woke for is about to be done
+                self._wake.get_nowait()
         target = self._target
         pause = _TICK_S if target is None else self._hear(target)
         with contextlib.suppress(queue.Empty):

@@ -104,11 +104,11 @@ def test_a_command_counts_once_and_an_unknown_one_harms_nothing(service: FakeSer
     """A command of tomorrow is acknowledged and means nothing today; a config event slows the heartbeat down."""
     service.push("command", {"id": "p1", "type": "pause", "reason": None, "issued_at": "x"})
     service.push("command", "nonsense")
-    service.push("config", {"heartbeat_s": 120, "min_interval_s": 1, "stream": True})
     service.wait_for(lambda: service.last["commands"] == [{"id": "p1", "received": True, "seen_by_bot": False}])
     assert not running.should_stop
-    assert running._keeper is not None  # what is asked is when the next heartbeat is due
-    until(lambda: running._keeper and running._keeper.pace.period > 100)
+    assert running.flush(5)
+    service.push("config", {"heartbeat_s": 120, "min_interval_s": 1, "stream": True})
+    until(lambda: running._keeper and running._keeper.pace.period > 100)  # when the next heartbeat is due
     command = service.press_stop(running.session_id or "")
     until(lambda: running.should_stop)
     service.push("command", {"id": command, "type": "stop", "reason": "again", "issued_at": "x"})
