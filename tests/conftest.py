@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -62,3 +63,16 @@ def stream() -> Iterator[OpenStream]:
             return closing.enter_context(open_stream(url, headers))
 
         yield start
+
+
+@pytest.fixture
+def within() -> Callable[[float, Callable[[], object]], None]:
+    """`within(5, lambda: …)`: waits for a fact, and fails when it is not so after that many seconds."""
+
+    def wait(seconds: float, fact: Callable[[], object]) -> None:
+        until = time.monotonic() + seconds
+        while not fact():
+            assert time.monotonic() < until, f"not so after {seconds} s"
+            time.sleep(0.05)
+
+    return wait
