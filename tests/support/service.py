@@ -22,6 +22,7 @@ from botlight.cli.settings import Settings
 from botlight.cli.wiring import open_access
 from botlight.model.access import Scope
 from botlight.model.session import Instant
+from botlight.service.secret import csrf_of
 
 __all__ = [
     "API",
@@ -124,11 +125,15 @@ class Person:
         asyncio.run(revoke())
 
     def sign_in(self) -> SignedIn:
-        """Sign in with the password over HTTP."""
-        with self.service.client() as client:
-            answer = client.post(f"{API}/sign-in", json={"name": self.name, "password": PASSWORD})
-        assert answer.status_code == 200, answer.text
-        return self.service.signed_in(answer)
+        """A new sign-in, made in the store beside the running service: as often as a test likes."""
+
+        async def sign_in() -> str:
+            async with open_access(self.service.settings) as (people, _):
+                return (await people.sign_in_by_link(await people.link(self.name)))[1]
+
+        secret = asyncio.run(sign_in())
+        cookie = self.service.settings.doors().cookie
+        return SignedIn(cookie=cookie, secret=secret, csrf=csrf_of(secret), origin=self.service.address)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,7 +180,7 @@ class RunningService:
         return httpx.Client(base_url=self.address, headers=headers, trust_env=False, timeout=30, **options)
 
     def person(self, name: str = "") -> Person:
-        """Add somebody with the password `PASSWORD`; the first one runs the service (`operator`)."""
+        """Add somebody with the password `PASSWORD`."""
         called = name or f"person-{uuid4().hex[:8]}"
 
         async def add() -> str:
@@ -183,6 +188,16 @@ class RunningService:
                 return (await people.add(called, PASSWORD)).id
 
         return Person(id=asyncio.run(add()), name=called, service=self)
+
+    def operator(self) -> Person:
+        """The one who runs the service: `local`, who was made for the link of the first start, and has no password."""
+
+        async def first() -> Person:
+            async with open_access(self.settings) as (people, _):
+                [user, *_] = await people.all()
+            return Person(id=user.id, name=user.name, service=self)
+
+        return asyncio.run(first())
 
     def link(self, name: str | None = None) -> str:
         """The secret of a new one-time link."""
