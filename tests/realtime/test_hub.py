@@ -219,7 +219,7 @@ async def test_who_is_no_longer_let_in_is_closed(house: House) -> None:
         hub.subscribe(Principal(user_id="alice", scope=Scope.VIEW, credential_id=token.id), page)
     hub.attach(Principal(user_id="alice", scope=Scope.REPORT, credential_id=tokens[0].id), S1, "a", bot)
     await hub.check_credentials()
-    assert not any(reader.closed for reader in (*pages, bot))
+    assert (pages[0].closed, bot.closed, pages[1].closed) == (False, False, False)
     await house.tokens.revoke("alice", tokens[0].id)
     await hub.check_credentials()
     assert (pages[0].closed, bot.closed, pages[1].closed) == (True, True, False)

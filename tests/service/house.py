@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import apsw
 import msgspec
+from argon2 import PasswordHasher
 
 from botlight.model.access import Principal, Scope
 from botlight.model.merge import Report
@@ -28,7 +29,20 @@ from botlight.service.reporting import Receipt, Reporting
 from botlight.service.tokens import Tokens
 from botlight.store.sqlite import SqliteAccess, SqliteDatabase, SqliteStore
 
-__all__ = ["ALICE", "BOB", "DAY", "HOUR", "LEASE", "MINUTE", "SECOND", "START", "HandClock", "House", "open_house"]
+__all__ = [
+    "ALICE",
+    "BOB",
+    "CHEAP",
+    "DAY",
+    "HOUR",
+    "LEASE",
+    "MINUTE",
+    "SECOND",
+    "START",
+    "HandClock",
+    "House",
+    "open_house",
+]
 
 ALICE: Final = Principal(user_id="alice", user_name="alice", scope=Scope.PERSON, credential_id="alice's sign-in")
 BOB: Final = Principal(user_id="bob", user_name="bob", scope=Scope.PERSON, credential_id="bob's sign-in")
@@ -38,6 +52,9 @@ HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 START: Final = 1_769_000_000_000
 LEASE: Final = 135 * SECOND  # three times the default interval of 45 s
+
+CHEAP: Final = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""argon2id as the service uses it, but quick."""
 
 _decoder: Final = msgspec.json.Decoder(Snapshot, float_hook=Decimal)
 
@@ -73,7 +90,7 @@ class House:
         self.control = Control(self.batch, self.sqlite, self.sqlite)
         self.queries = Queries(self.sqlite, self.clock)
         self.tokens = Tokens(self.access, self.clock)
-        self.people = People(self.access, self.clock)
+        self.people = People(self.access, self.clock, CHEAP)
 
     def reaper(self) -> Reaper:
         """A reaper that begins to hear now, as after a start of the service."""
