@@ -8,6 +8,7 @@ everywhere but in the one header where it belongs.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -44,6 +45,15 @@ class RunBot(Protocol):
     ) -> subprocess.CompletedProcess[str]:
         """Options are those of `subprocess.run`, and `env` on top of the bot's own."""
         ...
+
+
+@pytest.fixture(scope="session")
+def own_network() -> list[str]:
+    """What to put before a command to run it in a network of its own, alone with itself; empty where that cannot be had."""
+    for how in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
+        if shutil.which("unshare") and subprocess.run([*how, "true"], capture_output=True, check=False).returncode == 0:
+            return how
+    return []
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +21,6 @@ from status_reporter import StatusReporter, _Address, _Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from conftest import MakeReporter
 
@@ -210,6 +212,54 @@ def test_the_environments_proxy_is_for_https_alone(
     reporter.start_session("1.0")
     assert reporter.complete_session()
     assert stranger.connections == 0
+
+
+# A machine of two addresses, one of the own network and one of the world, and a proxy that is meant for the bot's browser.
+TWO_ADDRESSES = """\
+import fcntl, os, socket, struct, time
+from fake_service import TOKEN, FakeService
+from status_reporter import StatusReporter
+
+def give(name, address):
+    request = struct.pack("16sH2s4s8x", name, socket.AF_INET, bytes(2), socket.inet_aton(address))
+    with socket.socket() as one:
+        fcntl.ioctl(one, 0x8916, request)  # SIOCSIFADDR
+        fcntl.ioctl(one, 0x8914, struct.pack("16sh", name, 0x41))  # SIOCSIFFLAGS: up and running
+
+for name, address in ((b"lo", "127.0.0.1"), (b"lo:1", "10.1.2.3"), (b"lo:2", "8.8.8.8")):
+    give(name, address)
+os.environ["http_proxy"] = os.environ["ALL_PROXY"] = "http://127.0.0.1:9"
+with FakeService(host="10.1.2.3") as service:
+    own = StatusReporter(TOKEN, f"http://10.1.2.3:{service.port}")
+    own.start_session()
+    assert own.complete_session(), own.status
+with FakeService(host="8.8.8.8") as service:
+    world = StatusReporter(TOKEN, f"http://134744072:{service.port}")  # a name for the resolver, not a number for us
+    world.start_session()
+    while not world.status["fails"]:
+        time.sleep(0.001)
+    assert "allow_insecure" in world.status["last_error"], world.status
+    assert service.journal == []
+    daring = StatusReporter(TOKEN, f"http://134744072:{service.port}", allow_insecure=True)
+    daring.start_session()
+    assert daring.complete_session(), daring.status
+"""
+
+
+def test_a_name_of_a_public_address_is_refused_before_the_token_leaves(own_network: list[str]) -> None:
+    """Only the connection shows where a name leads; and plain http in the own network uses no proxy."""
+    if not own_network:
+        pytest.skip("needs a network of its own")
+    environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [*own_network, sys.executable, "-c", TWO_ADDRESSES],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_https_goes_through_the_proxy_in_a_tunnel(

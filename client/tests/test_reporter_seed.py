@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -56,17 +55,8 @@ with FakeService(port=3000, token="your_token") if sys.argv[3] == "up" else cont
 """
 
 
-def own_network() -> list[str]:
-    """How to run a program in a network of its own; nothing where that cannot be had."""
-    for how in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
-        if shutil.which("unshare") and subprocess.run([*how, "true"], capture_output=True, check=False).returncode == 0:
-            return how
-    return []
-
-
-def run_seed(folder: Path) -> dict[str, Any]:
+def run_seed(folder: Path, how: list[str]) -> dict[str, Any]:
     """What comes of the script in a folder that is called `up` or `down`, as the service is."""
-    how = own_network()
     if not how:
         with socket.socket() as one:
             if one.connect_ex(("127.0.0.1", 3000)) == 0:
@@ -81,13 +71,13 @@ def run_seed(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_the_seeds_script_runs_unchanged(tmp_path: Path) -> None:
+def test_the_seeds_script_runs_unchanged(tmp_path: Path, own_network: list[str]) -> None:
     """With a service: five found, both activities, completed. With nothing listening: silent, exit 0, under a second more."""
     folders = [tmp_path / "up", tmp_path / "down"]
     for folder in folders:
         folder.mkdir()
     with ThreadPoolExecutor() as pool:  # both at once: each sleeps for six seconds
-        up, down = pool.map(run_seed, folders)
+        up, down = pool.map(run_seed, folders, [own_network] * 2)
     assert (up["code"], up["out"]) == (0, "")
     assert up["totals"]["jobs_found"] == 5
     assert up["activities"] == ["browser_opening", "jobs_found"]
