@@ -26,6 +26,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PORTS = range(3000, 3100)
 PAUSE_S = 1.2  # between two applications: a pace that a person can follow
+JOBS = 60  # that each bot looks at: some minutes of work
 NEXT_BOT_S = 20  # after one that has done its work; one that was stopped stays stopped
 READY_S = 30
 LOOK_S = 0.1
@@ -126,7 +127,9 @@ class Demo:
         self._token = self._botlight("token", "create", "--scope", "report", "--name", "Auto-apply bot")
         self._preferences = self._folder / "preferences.toml"
         wishes = (HERE / "auto_apply_bot" / "preferences.toml").read_text(encoding="utf-8")
-        self._preferences.write_text(re.sub(r"(?m)^pause_s = \S+", f"pause_s = {PAUSE_S}", wishes), encoding="utf-8")
+        for setting, value in (("pause_s", PAUSE_S), ("limit", JOBS)):
+            wishes = re.sub(rf"(?m)^{setting} = \S+", f"{setting} = {value}", wishes)
+        self._preferences.write_text(wishes, encoding="utf-8")
         self._bot = self._start_bot()
         _say(f"\n  Open this, and press its button:  {self._botlight('link')}\n")
         _say("There you see the bot work, and stop it. Enter makes a fresh link; Ctrl-C ends the demo.")

@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 
 from tests.cli.command_line import Said, botlight
+from tests.cli.terminal import terminal
 from tests.support.service import API, RunningService
 
 
@@ -34,6 +35,21 @@ def test_a_person_who_was_added_can_sign_in(running: RunningService, tmp_path: P
         assert client.post(f"{API}/sign-in", json={"name": "ada", "password": "another password"}).status_code == 200
     listed = botlight("user", "list", service=running, folder=tmp_path).out
     assert re.search(r"ada\s+\S+ \S+\s+by password or link", listed)
+
+
+def test_at_a_terminal_it_asks_for_the_password_without_showing_it(running: RunningService, tmp_path: Path) -> None:
+    """Twice, so that a slip of the finger locks nobody out."""
+    with terminal("user", "add", "ada", service=running, folder=tmp_path) as screen:
+        screen.wait_for("Password: ")  # the space comes when typing shows no more
+        screen.press("a long enough password\n")
+        screen.wait_for("The same again: ")
+        screen.press("a long enough password\n")
+        screen.wait_for("Added ada.")
+        assert screen.end() == 0
+        assert "long enough" not in screen.seen
+    with running.client() as client:
+        body = {"name": "ada", "password": "a long enough password"}
+        assert client.post(f"{API}/sign-in", json=body).status_code == 200
 
 
 def test_what_a_person_types_wrong_is_one_line(running: RunningService, tmp_path: Path) -> None:

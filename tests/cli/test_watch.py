@@ -2,87 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import re
-import select
 import signal
-import subprocess
-import sys
 import termios
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command_line import NOTHING, botlight, environment, running_botlight
+from tests.cli.command_line import botlight, running_botlight
 from tests.cli.conftest import Bot
 from tests.cli.front import front
+from tests.cli.terminal import PATIENCE_S, terminal
 from tests.conftest import StartService
 from tests.support.service import API, Person, RunningService
-
-PATIENCE_S = 30.0
-
-
-class Terminal:
-    """A command at a terminal, and what stands on its screen."""
-
-    def __init__(self, master: int, slave: int, process: subprocess.Popen[bytes]) -> None:
-        self._master = master
-        self.slave = slave
-        self.process = process
-        self._text = ""
-
-    def wait_for(self, words: str) -> None:
-        """Read until words come that had not come before."""
-        until = time.monotonic() + PATIENCE_S
-        while words not in self._text:
-            assert time.monotonic() < until, f"{words!r} did not come in {self._text[-3000:]!r}"
-            if select.select([self._master], [], [], 0.1)[0]:
-                self._text += re.sub(
-                    r"\x1b\[[0-9;?]*[A-Za-z]", "", os.read(self._master, 65_536).decode(errors="replace")
-                )
-        self._text = self._text.partition(words)[2]
-
-    def press(self, key: str) -> None:
-        """Press a key."""
-        os.write(self._master, key.encode())
-
-    def end(self) -> int:
-        """Wait for the command's end; its exit code. The screen is read meanwhile, or the command could not write."""
-        until = time.monotonic() + PATIENCE_S
-        while self.process.poll() is None:
-            assert time.monotonic() < until, "it does not leave"
-            if select.select([self._master], [], [], 0.05)[0]:
-                self._text += os.read(self._master, 65_536).decode(errors="replace")
-        return self.process.returncode
-
-
-@contextmanager
-def terminal(
-    *arguments: str, service: RunningService | None, folder: Path, settings: Mapping[str, str] = NOTHING
-) -> Iterator[Terminal]:
-    """`botlight watch` at a terminal of its own."""
-    master, slave = pty.openpty()
-    termios.tcsetwinsize(slave, (40, 100))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "botlight.cli.main", "watch", *arguments],
-        env=environment(service, folder, {"TERM": "xterm-256color", "COLUMNS": "100", **settings}),
-        cwd=folder,
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        start_new_session=True,
-    )
-    try:
-        yield Terminal(master, slave, process)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
-        os.close(slave)
 
 
 def test_one_picture_and_gone(running: RunningService, bot: Bot, tmp_path: Path) -> None:
@@ -96,7 +27,7 @@ def test_one_picture_and_gone(running: RunningService, bot: Bot, tmp_path: Path)
 
 def test_the_card_moves_by_itself_and_q_leaves(running: RunningService, bot: Bot, tmp_path: Path) -> None:
     """A change shows without a key; afterwards the terminal is as it was."""
-    with terminal(service=running, folder=tmp_path) as screen:
+    with terminal("watch", service=running, folder=tmp_path) as screen:
         before = termios.tcgetattr(screen.slave)
         screen.wait_for("3 applied")
         screen.wait_for("live")
@@ -111,7 +42,7 @@ def test_the_card_moves_by_itself_and_q_leaves(running: RunningService, bot: Bot
 
 def test_ctrl_c_leaves_too_and_the_bot_goes_on(running: RunningService, bot: Bot, tmp_path: Path) -> None:
     """Leaving is no error and no stop."""
-    with terminal(service=running, folder=tmp_path) as screen:
+    with terminal("watch", service=running, folder=tmp_path) as screen:
         screen.wait_for("3 applied")
         screen.process.send_signal(signal.SIGINT)
         assert screen.end() == 0
@@ -120,7 +51,7 @@ def test_ctrl_c_leaves_too_and_the_bot_goes_on(running: RunningService, bot: Bot
 
 def test_it_waits_for_the_first_bot(running: RunningService, person: Person, tmp_path: Path) -> None:
     """Started before the bot, it shows it when it comes, and then the next one."""
-    with terminal(service=running, folder=tmp_path) as screen:
+    with terminal("watch", service=running, folder=tmp_path) as screen:
         screen.wait_for("No bot has reported yet.")
         first = Bot(person, "First")
         first.say()
@@ -136,7 +67,7 @@ def test_it_waits_for_the_first_bot(running: RunningService, person: Person, tmp
 
 def test_a_session_that_was_named_is_followed_to_its_end(running: RunningService, bot: Bot, tmp_path: Path) -> None:
     """Then the command leaves, with the end on the card."""
-    with terminal(bot.session_id, service=running, folder=tmp_path) as screen:
+    with terminal("watch", bot.session_id, service=running, folder=tmp_path) as screen:
         screen.wait_for("Working")
         bot.end("failed")
         screen.wait_for("Failed")
@@ -147,7 +78,7 @@ def test_it_lives_through_a_restart_of_the_service(start_service: StartService, 
     """While nothing answers it says how old the picture is; then it is live again by itself."""
     service = start_service(folder=tmp_path / "store")
     botlight("token", "create", "--scope", "view", service=service, folder=tmp_path)
-    with terminal(service=service, folder=tmp_path) as screen:
+    with terminal("watch", service=service, folder=tmp_path) as screen:
         screen.wait_for("live")
         service.stop()
         screen.wait_for("offline")
@@ -160,7 +91,7 @@ def test_without_the_stream_it_asks_and_says_so(running: RunningService, bot: Bo
     problem = (503, {"X-Status-Api": "1"}, '{"code": "streams", "detail": "No streams here."}')
     with (
         front({f"{API}/events": problem}, upstream=running.address) as url,
-        terminal(service=running, folder=tmp_path, settings={"BOTLIGHT_URL": url}) as screen,
+        terminal("watch", service=running, folder=tmp_path, settings={"BOTLIGHT_URL": url}) as screen,
     ):
         screen.wait_for("3 applied")
         screen.wait_for("polling")

@@ -154,6 +154,23 @@ def test_a_bot_that_does_not_listen_is_terminated_after_its_grace_time(person: P
     assert ended > began
 
 
+def test_a_bot_that_sees_the_stop_and_goes_on_is_ended_all_the_same(person: Person, tmp_path: Path) -> None:
+    """Its reporter has told how far the stop had come: the timeline keeps that, and the card says what ended it."""
+    source = REPORTER + (
+        "reporter.start_session()\nreporter.send_heartbeat('applying')\nprint('ready', flush=True)\n"
+        "while not reporter.should_stop: time.sleep(0.01)\nprint('seen', flush=True)\ntime.sleep(60)\n"
+    )
+    with LaunchedBot(python(source), folder=tmp_path, person=person, options=["--grace", "1"]) as bot:
+        assert bot.line() == "ready"
+        bot.session_when(instances=2)
+        bot.stop()
+        assert bot.line() == "seen"
+        assert bot.end()[0] == 128 + signal.SIGTERM
+        session = bot.session()
+        assert "stop.seen" in bot.facts()
+    assert (session["outcome"], session["error_type"], session["activity"]) == ("stopped", "SIGTERM", "applying")
+
+
 def test_a_bot_that_ignores_sigterm_is_killed(person: Person, tmp_path: Path) -> None:
     """After a second time; the card says SIGKILL."""
     options = ["--grace", "0.2", "--kill-after", "0.5"]

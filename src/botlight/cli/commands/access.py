@@ -10,12 +10,12 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from botlight.cli.options import DatabaseUrl, store_settings
 from botlight.cli.running import run
+from botlight.cli.screen import show
 from botlight.cli.settings import Settings
 from botlight.cli.trouble import Trouble, WrongCall
 from botlight.cli.wiring import open_access
@@ -105,7 +105,7 @@ def list_users(database_url: DatabaseUrl = None) -> None:
     for user in run(everybody()):
         by = "by password or link" if user.password_hash else "by link"
         table.add_row(Text(user.name), _day(user.created_at), by, "yes" if user.operator else "")
-    _print(table)
+    show(table)
 
 
 @tokens.command("create")
@@ -178,7 +178,7 @@ def list_tokens(user: Whose = None, database_url: DatabaseUrl = None) -> None:
         used = _day(token.last_used_at) if token.last_used_at else "never"
         until = _day(token.expires_at) if token.expires_at else "for ever"
         table.add_row(token.id, Text(token.name), token.scope.value, _day(token.created_at), used, until, Text(what))
-    _print(table)
+    show(table)
 
 
 @tokens.command("revoke")
@@ -265,14 +265,6 @@ def _session_id(text: str | None) -> str | None:
         return None if text is None else str(UUID(text))
     except ValueError:
         raise WrongCall(f"--session: expected a session's id, got {text!r}.") from None
-
-
-def _print(table: Table) -> None:
-    """Print a table; its lines are not cut where nobody sees how wide the screen is."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = 200
-    console.print(table)
 
 
 def _table(*columns: str) -> Table:

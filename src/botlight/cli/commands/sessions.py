@@ -19,6 +19,7 @@ from botlight.cli.http_service import API, HttpService
 from botlight.cli.options import DatabaseUrl, TokenStdin, Url, address, given_token, store_settings
 from botlight.cli.picture import COLOURS
 from botlight.cli.running import run
+from botlight.cli.screen import show
 from botlight.cli.selection import SessionId, chosen
 from botlight.cli.trouble import Trouble
 from botlight.cli.words import clock_time, duration, number, plain
@@ -65,7 +66,7 @@ def sessions(
             if as_json:
                 await _print_json(service, since)
             else:
-                Console().print(_table(await service.sessions(since=since), datetime.now(UTC)))
+                show(_table(await service.sessions(since=since), datetime.now(UTC)))
 
     run(work())
 
