@@ -46,6 +46,15 @@ class Raw:
         finally:
             response.close()
 
+    def status(self) -> int:
+        """The status of a stream's answer; what follows is left on the socket."""
+        head = b""
+        while b"\r\n" not in head:
+            part = self._socket.recv(1024)
+            assert part, "the connection was cut"
+            head += part
+        return int(head.split(b" ", 2)[1])
+
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
