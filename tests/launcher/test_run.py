@@ -134,6 +134,20 @@ def test_a_stop_is_obeyed_by_a_bot_that_listens(person: Person, tmp_path: Path) 
     assert times == sorted(times)
 
 
+def test_a_bot_that_goes_without_a_word_when_stopped_has_stopped(person: Person, tmp_path: Path) -> None:
+    """It saw the stop and left with exit code 0: that is no success."""
+    source = REPORTER + (
+        "import os\nreporter.start_session()\nprint('ready', flush=True)\n"
+        "while not reporter.should_stop: time.sleep(0.001)\nos._exit(0)\n"
+    )
+    with LaunchedBot(python(source), folder=tmp_path, person=person) as bot:
+        assert bot.line() == "ready"
+        bot.session_when(instances=2)
+        bot.stop()
+        assert bot.end()[0] == 0
+        assert bot.session()["outcome"] == "stopped"
+
+
 def test_a_bot_that_does_not_listen_is_terminated_after_its_grace_time(person: Person, tmp_path: Path) -> None:
     """With all that it started; the card says so, and that nobody's code has seen the stop."""
     source = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {WAIT_FOREVER!r}]).pid\n{WAIT_FOREVER}"

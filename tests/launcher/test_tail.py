@@ -60,6 +60,20 @@ def test_it_keeps_the_last_whole_lines() -> None:
     assert 450 < len(tail.text()) <= 500
 
 
+def test_two_pipes_do_not_cut_into_each_other_s_lines() -> None:
+    """A line stands where it ended; one without an end stands last."""
+    tail = Tail()
+    for piece, pipe in (
+        (b"Key", "err"),
+        (b"page 1\npa", "out"),
+        (b"Error: ", "err"),
+        (b"ge 2", "out"),
+        (b"'x'\n", "err"),
+    ):
+        tail.add(piece, pipe)
+    assert tail.text() == "page 1\nKeyError: 'x'\npage 2"
+
+
 def test_one_long_line_shows_its_end() -> None:
     """The end of an error says what it is."""
     tail = Tail()

@@ -47,7 +47,7 @@ class Child:
         self._family.add(psutil.Process(self._process.pid))
         pipes = ((self._process.stdout, sys.stdout), (self._process.stderr, sys.stderr))
         self._pumps = [
-            threading.Thread(target=self._pump, args=(pipe, screen.buffer), name="output", daemon=True)
+            threading.Thread(target=self._pump, args=(pipe, screen.buffer), name=screen.name, daemon=True)
             for pipe, screen in pipes
             if pipe is not None
         ]
@@ -106,7 +106,7 @@ class Child:
     def _pump(self, pipe: IO[Any], screen: IO[bytes]) -> None:
         """Pass on what the process writes, unchanged and at once. A screen that has gone must not block it."""
         while piece := os.read(pipe.fileno(), PIECE):
-            self.tail.add(piece)
+            self.tail.add(piece, threading.current_thread().name)
             self.output_at = time.monotonic()
             with suppress(OSError, ValueError):
                 screen.write(piece)

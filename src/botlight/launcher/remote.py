@@ -35,6 +35,7 @@ __all__ = ["Remote", "Target"]
 API: Final = "/api/autoapply/bot"
 HEARTBEAT_S: Final = 45
 ANSWER_S: Final = 5.0
+FOREVER_S: Final = 1e6
 BEGIN: Final = httpx.Timeout(2.0, connect=1.0)  # how long a hanging service may hold up the bot's start
 SILENCE_S: Final = 40.0
 FIRST_DELAY_S: Final = 0.5
@@ -94,17 +95,28 @@ class Remote:
             self._activity = activity
             self._due.set()
 
-    def end(self, said: Verdict, patience_s: float) -> None:
-        """Say how it ended; for so long at most."""
+    def end(self, said: Callable[[], Verdict], patience_s: float) -> None:
+        """Say how it ended; for so long at most. A stop that nobody has told us of yet is asked for before `said`."""
         ended = time.monotonic()
         self._over.set()
         self._due.set()
+        self._look_for_stop()
+        result = said()
         farewell = self._snapshot() | {"replay": True}
         # It says nothing but the end: name and last activity stay as the bot itself gave them.
         kept = {name: farewell[name] for name in ("session_id", "heartbeat_s", "client", "commands")}
         last_word = kept | {"instance_id": str(uuid4()), "role": "main", "attach": True, "seq": 1}
-        if not all(self._insist(about, said, ended, ended + patience_s) for about in (farewell, last_word)):
+        if not all(self._insist(about, result, ended, ended + patience_s) for about in (farewell, last_word)):
             self._say("Botlight could not be told how the bot ended.")
+
+    def _look_for_stop(self) -> None:
+        """Ask whether the bot was told to stop: it may have heard that before us, and have gone at once."""
+        try:
+            answer = self._http.get("/status", params={"session_id": self._target.session_id}, timeout=BEGIN)
+            if answer.is_success and answer.json()["session"]["stop_requested_at"] is not None:
+                self._stop_asked()
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            pass  # then what we heard has to do
 
     def _insist(self, about: dict[str, Any], said: Verdict, ended: float, until: float) -> bool:
         """Whether the service took a result, or said that it needs none."""
@@ -156,6 +168,8 @@ class Remote:
             said = answer.json()
             for command in said["commands"]:
                 self._take(command)
+            if said["session"]["status"] not in ("running", "lost"):
+                return FOREVER_S  # the bot has said its end: nothing of it should report any more
             return max(float(HEARTBEAT_S), float(said["config"]["heartbeat_s"]))
         except (ValueError, KeyError, TypeError):
             return float(HEARTBEAT_S)

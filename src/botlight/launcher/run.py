@@ -97,7 +97,7 @@ class _Run:
             self._watch(child, grace_s, kill_after_s)
             exit_code = child.exit_code or 0
             if self._remote is not None:
-                self._remote.end(verdict(self._ending(child, exit_code, grace_s)), FAREWELL_S)
+                self._remote.end(lambda: verdict(self._ending(child, exit_code, grace_s)), FAREWELL_S)
         return exit_code if exit_code >= 0 else 128 - exit_code
 
     def _stop_asked(self) -> None:

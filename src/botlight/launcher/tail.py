@@ -32,18 +32,21 @@ class Tail:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept = bytearray()
+        self._kept = bytearray()  # whole lines
+        self._begun: dict[str, bytes] = {}  # by pipe: the line that has no end yet
 
-    def add(self, piece: bytes) -> None:
-        """Note what has just been written."""
+    def add(self, piece: bytes, pipe: str = "") -> None:
+        """Note what a pipe has just brought. Lines stay whole, whatever other pipes bring meanwhile."""
         with self._lock:
-            self._kept += piece[-KEPT_BYTES:]
+            lines, newline, begun = (self._begun.get(pipe, b"") + piece).rpartition(b"\n")
+            self._begun[pipe] = begun[-KEPT_BYTES:]
+            self._kept += lines[-KEPT_BYTES:] + newline
             del self._kept[:-KEPT_BYTES]
 
     def text(self, secrets: Iterable[str] = ()) -> str:
         """The last whole lines that fit into 500 characters, masked; the end of the last one where it alone is longer."""
         with self._lock:
-            raw = bytes(self._kept)
+            raw = bytes(self._kept) + b"\n".join(self._begun.values())
         text = _CONTROLS.sub("", _ESCAPES.sub("", raw.decode(errors="replace").replace("\r\n", "\n")))
         lines = [line.rstrip() for line in masked(text, secrets).splitlines() if line.strip()]
         shown: list[str] = []
