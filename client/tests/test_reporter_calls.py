@@ -7,6 +7,7 @@ import decimal
 import enum
 import json
 import logging
+import sys
 import threading
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -355,7 +356,8 @@ def test_a_log_handler_that_reports_makes_no_circle(
     service: FakeService, make: MakeReporter, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A bot may send its log records as heartbeats; the reporter's own warning does not become one."""
-    reporter = make(base_url="http://127.0.0.1:9")
+    service.script.append(Reply(503, "unavailable"))
+    reporter = make()
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -367,10 +369,23 @@ def test_a_log_handler_that_reports_makes_no_circle(
         reporter.start_session("1.0")
         while not caplog.records:
             reporter.wait(0.01)
+        logging.getLogger("bot").warning("low on credits")
+        assert reporter.complete_session(timeout=10)
     finally:
         logging.getLogger().removeHandler(handler)
-    assert caplog.records[0].getMessage() == "status reports do not get through: ConnectionRefusedError"
-    assert service.journal == []
+    assert caplog.records[0].getMessage() == "status reports do not get through: HTTP 503"
+    assert set(service.session.activities.values()) == {"low on credits"}
+
+
+def test_a_session_begins_whatever_it_is_called(service: FakeService, make: MakeReporter) -> None:
+    """A version may be a number or nonsense."""
+    assert make().start_session(Touchy(), Touchy())
+    service.wait_for(lambda: service.sessions)
+    assert service.last["bot"] == {"version": "Touchy", "platform": "Touchy"}
+    second = make()
+    second.start_session(1.5)
+    assert second.complete_session()
+    assert service.last["bot"] == {"version": "1.5", "platform": sys.platform}
 
 
 def test_the_file_run_by_itself_says_what_is_wrong(service: FakeService, run_bot: RunBot) -> None:

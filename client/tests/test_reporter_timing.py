@@ -169,6 +169,15 @@ def test_a_fold_sums_keeps_the_newest_and_every_outcome_in_order() -> None:
     assert items[-1][2][2] == 5
 
 
+def test_a_call_that_was_overtaken_changes_nothing() -> None:
+    """Calls of several threads may arrive in another order than they were made in: the newest activity stays."""
+    ledger = _Ledger(_Health())
+    ledger.act(2.0, "applying", None)
+    ledger.act(1.0, "searching", None)
+    assert ledger.activity is not None
+    assert ledger.activity.name == "applying"
+
+
 def test_full_and_partial_answers_in_any_disorder_keep_the_truth() -> None:
     """500 random histories of one ledger: lost, doubled, late and reordered reports, lost answers, sessions that close."""
     for seed in range(500):
