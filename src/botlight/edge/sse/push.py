@@ -31,7 +31,7 @@ def _keep_little_back(exchange: Exchange) -> None:
     Here a stream is busy as soon as a little waits, and then the newest state is what is sent next.
     """
     transport = getattr(exchange.scope.get("extensions", {}).get(ABORT), "__self__", None)
-    if transport is None:
+    if transport is None or transport.is_closing():
         return
     transport.set_write_buffer_limits(high=0)
     option, connected = getattr(socket, "TCP_NOTSENT_LOWAT", None), transport.get_extra_info("socket")
