@@ -10,11 +10,12 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -42,6 +43,7 @@ PASSWORD: Final = "correct horse battery staple"
 REPOSITORY: Final = Path(__file__).parents[2]
 _TLS: Final = ssl.create_default_context()  # never used, but made anew for each client it takes 20 ms
 START_S: Final = 20.0
+T = TypeVar("T")
 SERVE: Final = (
     "from botlight.cli.settings import Settings\n"
     "from botlight.cli.server import serve\n"
@@ -115,7 +117,7 @@ class Person:
                 )
             return Issued(id=token.id, secret=secret)
 
-        return asyncio.run(issue())
+        return _finished(issue())
 
     def revoke(self, token: Issued) -> None:
         """Revoke a token in the store, as a command beside the running service does."""
@@ -124,7 +126,7 @@ class Person:
             async with open_access(self.service.settings) as (_, tokens):
                 await tokens.revoke(self.id, token.id)
 
-        asyncio.run(revoke())
+        _finished(revoke())
 
     def sign_in(self) -> SignedIn:
         """A new sign-in, made in the store beside the running service: as often as a test likes."""
@@ -133,7 +135,7 @@ class Person:
             async with open_access(self.service.settings) as (people, _):
                 return (await people.sign_in_by_link(await people.link(self.name)))[1]
 
-        secret = asyncio.run(sign_in())
+        secret = _finished(sign_in())
         cookie = self.service.settings.doors().cookie
         return SignedIn(cookie=cookie, secret=secret, csrf=csrf_of(secret), origin=self.service.address)
 
@@ -189,7 +191,7 @@ class RunningService:
             async with open_access(self.settings) as (people, _):
                 return (await people.add(called, PASSWORD)).id
 
-        return Person(id=asyncio.run(add()), name=called, service=self)
+        return Person(id=_finished(add()), name=called, service=self)
 
     def operator(self) -> Person:
         """The one who runs the service: `local`, who was made for the link of the first start, and has no password."""
@@ -199,7 +201,7 @@ class RunningService:
                 [user, *_] = await people.all()
             return Person(id=user.id, name=user.name, service=self)
 
-        return asyncio.run(first())
+        return _finished(first())
 
     def link(self, name: str | None = None) -> str:
         """The secret of a new one-time link."""
@@ -208,7 +210,7 @@ class RunningService:
             async with open_access(self.settings) as (people, _):
                 return await people.link(name)
 
-        return asyncio.run(link())
+        return _finished(link())
 
     def signed_in(self, answer: httpx.Response) -> SignedIn:
         """The sign-in that an answer of `sign-in` or `link` sets."""
@@ -220,6 +222,12 @@ class RunningService:
         """Ask the process to end and wait for it; answers its exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout_s)
+
+
+def _finished(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine answers, run on a thread of its own: a test in a browser has a loop on its thread already."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def launch(folder: Path, environment: Mapping[str, str] | None = None, *, port: int = 0) -> RunningService:
