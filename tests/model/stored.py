@@ -21,6 +21,7 @@ from tests.model.disorder import START, World
 __all__ = ["Stored"]
 
 MANY: Final = 100_000
+HANGS_AFTER_S: Final = 30
 
 
 class HandClock:
@@ -122,7 +123,8 @@ class Stored:
     async def _fold(self, session_ids: Sequence[str], intents: Sequence[Intent], now: Instant) -> list[Step | Refusal]:
         self.clock.at = now
         pairs = zip(session_ids, intents, strict=True)
-        answers = await asyncio.gather(*(self.batch.submit(*pair) for pair in pairs), return_exceptions=True)
+        async with asyncio.timeout(HANGS_AFTER_S):
+            answers = await asyncio.gather(*(self.batch.submit(*pair) for pair in pairs), return_exceptions=True)
         await asyncio.sleep(0)  # announcements follow the answers
         taken: list[Step | Refusal] = []
         for answer in answers:
