@@ -13,7 +13,7 @@ import pytest
 
 from tests.durability.connection import Connection
 from tests.durability.spoiled_service import SpoiledService, spoiled_service
-from tests.support.service import API, Issued
+from tests.support.service import API, PASSWORD, Issued
 
 REFUSED: Final = ("unavailable", "overloaded")
 
@@ -139,15 +139,16 @@ def test_a_disk_that_hangs_keeps_nobody_waiting(spoiled: SpoiledService) -> None
         for session_id in session_ids:
             _beat(bot, session_id, 1).raise_for_status()
         spoiled.spoil("hang-all")
-        asked: list[tuple[Issued, str, str, Any]] = [
+        asked: list[tuple[Issued | None, str, str, Any]] = [
             *((report, "POST", "/heartbeat", _snapshot(session_id, 2)) for session_id in session_ids),
             *((view, "GET", path, None) for path in ("/sessions", "/status", f"/sessions/{session_ids[0]}/jobs")),
             # Nobody has come with this token yet: it has to be looked up.
             (operate, "POST", "/stop", {"session_id": session_ids[0]}),
+            (None, "POST", "/sign-in", {"name": "alice", "password": PASSWORD}),
         ]
 
-        async def refused(token: Issued, method: str, path: str, document: Any) -> None:
-            async with await Connection.open(service.address, token.secret) as connection:
+        async def refused(token: Issued | None, method: str, path: str, document: Any) -> None:
+            async with await Connection.open(service.address, token.secret if token else None) as connection:
                 answer = await connection.ask(method, API + path, document)
                 assert answer.status == 503
                 assert answer.document["code"] in REFUSED

@@ -130,11 +130,11 @@ class Hub:
         Raises:
             TooManyStreams: a bound is reached.
         """
-        older = self._bots[session_id].pop(instance_id, None) if session_id in self._bots else None
-        if older is not None:
-            self._uncount(f"bots {older[0].user_id}")
+        older = self._bots[session_id].get(instance_id) if session_id in self._bots else None
+        if older is None or self._closing:
+            self._count(f"bots {principal.user_id}", self._bounds.bots_per_user)
+        else:  # the new one takes its place, in the count too
             older[1].close()
-        self._count(f"bots {principal.user_id}", self._bounds.bots_per_user)
         self._bots[session_id][instance_id] = principal, reader
 
     def detach(self, session_id: str, instance_id: str, reader: BotReader) -> None:

@@ -13,6 +13,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from botlight.model.errors import Invalid, Unauthorized, Unknown
 from botlight.model.session import Instant
+from botlight.service.patience import in_time
 from botlight.service.ports import Access, Clock, User
 from botlight.service.secret import hash_of, new_secret
 
@@ -41,7 +42,7 @@ class People:
 
     async def all(self) -> Sequence[User]:
         """Everybody, oldest first."""
-        return await self._access.users()
+        return await in_time(self._access.users())
 
     async def named(self, name: str) -> User:
         """A person by name.
@@ -49,7 +50,7 @@ class People:
         Raises:
             Unknown: nobody has it.
         """
-        user = await self._access.user_named(name)
+        user = await in_time(self._access.user_named(name))
         if user is None:
             raise Unknown(f"There is no user {name!r}.")
         return user
@@ -67,17 +68,17 @@ class People:
             id=str(uuid4()),
             name=name,
             password_hash=password_hash,
-            operator=not await self._access.users(),
+            operator=not await in_time(self._access.users()),
             created_at=self._clock.now(),
         )
-        if not await self._access.add_user(user):
+        if not await in_time(self._access.add_user(user)):
             raise Invalid(f"name: {name!r} is taken.")
         return user
 
     async def set_password(self, name: str, password: str) -> None:
         """Set a password; every sign-in of that person ends."""
         user = await self.named(name)
-        await self._access.set_password(user.id, await self._hash(password))
+        await in_time(self._access.set_password(user.id, await self._hash(password)))
 
     async def sign_in(self, name: str, password: str) -> tuple[User, str]:
         """Sign a person in; answers the secret for the cookie.
@@ -85,7 +86,7 @@ class People:
         Raises:
             Unauthorized: wrong name or password, and not which.
         """
-        user = await self._access.user_named(name)
+        user = await in_time(self._access.user_named(name))
         right = await self._verify(user.password_hash if user else None, password)
         if user is None or not right:
             raise Unauthorized("Wrong name or password.")
@@ -93,17 +94,17 @@ class People:
 
     async def sign_out(self, sign_in_id: str) -> None:
         """End a sign-in."""
-        await self._access.sign_out(sign_in_id)
+        await in_time(self._access.sign_out(sign_in_id))
 
     async def link(self, name: str | None = None) -> str:
         """The secret of a new one-time link, good for ten minutes; without a name for the first person, made if need be."""
         if name is None:
-            users = await self._access.users()
+            users = await in_time(self._access.users())
             user = users[0] if users else await self.add(FIRST_USER, None)
         else:
             user = await self.named(name)
         secret = new_secret()
-        await self._access.add_link(user.id, hash_of(secret), Instant(self._clock.now() + LINK_MS))
+        await in_time(self._access.add_link(user.id, hash_of(secret), Instant(self._clock.now() + LINK_MS)))
         return secret
 
     async def sign_in_by_link(self, secret: str) -> tuple[User, str]:
@@ -112,14 +113,14 @@ class People:
         Raises:
             Unauthorized: used, expired or never made.
         """
-        user = await self._access.take_link(hash_of(secret), self._clock.now())
+        user = await in_time(self._access.take_link(hash_of(secret), self._clock.now()))
         if user is None:
             raise Unauthorized("This link was used or has expired; `botlight link` prints a new one.")
         return user, await self._admit(user)
 
     async def _admit(self, user: User) -> str:
         secret, sign_in_id, now = new_secret(), str(uuid4()), self._clock.now()
-        await self._access.sign_in(user.id, sign_in_id, hash_of(secret), now, Instant(now + SIGN_IN_MS))
+        await in_time(self._access.sign_in(user.id, sign_in_id, hash_of(secret), now, Instant(now + SIGN_IN_MS)))
         log.info("signed in", extra={"user_id": user.id, "credential_id": sign_in_id})
         return secret
 

@@ -69,7 +69,7 @@ class Tokens:
 
     async def valid(self, credential_ids: set[str]) -> frozenset[str]:
         """Those credentials that still let somebody in; asked for open streams."""
-        return await self._access.valid(credential_ids, self._clock.now())
+        return await in_time(self._access.valid(credential_ids, self._clock.now()))
 
     async def issue(
         self,
@@ -88,7 +88,7 @@ class Tokens:
             Invalid: an embed token without bot or session, origin and expiry, or another one with them.
         """
         _check_embed(scope, expires_at=expires_at, bot=bot, session_id=session_id, origin=origin)
-        if len(await self._access.tokens(user_id)) >= TOKENS_PER_USER:
+        if len(await in_time(self._access.tokens(user_id))) >= TOKENS_PER_USER:
             raise Invalid(f"A person has at most {TOKENS_PER_USER} tokens; revoke some.")
         token = Token(
             id=str(uuid4()),
@@ -102,12 +102,12 @@ class Tokens:
             origin=origin,
         )
         secret = new_secret()
-        await self._access.add_token(token, hash_of(secret))
+        await in_time(self._access.add_token(token, hash_of(secret)))
         return token, secret
 
     async def of(self, user_id: str) -> Sequence[Token]:
         """A person's tokens, newest first."""
-        return await self._access.tokens(user_id)
+        return await in_time(self._access.tokens(user_id))
 
     async def revoke(self, user_id: str, token_id: str) -> None:
         """Revoke a person's token: refused at once here, within seconds everywhere.
@@ -115,7 +115,7 @@ class Tokens:
         Raises:
             Unknown: there is none.
         """
-        if not await self._access.revoke(user_id, token_id):
+        if not await in_time(self._access.revoke(user_id, token_id)):
             raise Unknown("There is no such token.")
         self.forget(token_id)
         log.info("token revoked", extra={"user_id": user_id, "credential_id": token_id})
@@ -154,8 +154,9 @@ class Tokens:
         used, self._used = self._used, set()
         try:
             if used:
-                await self._access.used(used, self._clock.now())
+                await in_time(self._access.used(used, self._clock.now()))
         except Exception:
+            self._used |= used
             log.exception("the use of tokens could not be noted")
 
 
