@@ -35,7 +35,7 @@ READS: Final = [path for method, path, one in OPERATIONS if method == "GET" and 
 
 FETCH: Final = """async ([url, options]) => {
     try {
-        const answer = await fetch(url, {credentials: "include", ...options});
+        const answer = await fetch(url, {credentials: "include", signal: AbortSignal.timeout(5000), ...options});
         return {type: answer.type, status: answer.status, text: await answer.text()};
     } catch (error) {
         return {type: "refused", status: 0, text: ""};
@@ -56,6 +56,7 @@ READ_FRAME: Final = """(url) => new Promise((done) => {
     frame.onload = () => {
         try { done(frame.contentDocument ? frame.contentDocument.body.innerText : ""); } catch { done(""); }
     };
+    setTimeout(() => done("endless"), 5000);
     frame.src = url;
     document.body.append(frame);
 })"""
@@ -63,6 +64,7 @@ LISTEN: Final = """(url) => new Promise((done) => {
     const source = new EventSource(url, {withCredentials: true});
     source.addEventListener("sessions", (event) => done(event.data));
     source.onerror = () => { source.close(); done("refused"); };
+    setTimeout(() => { source.close(); done("endless"); }, 5000);
 })"""
 SANDBOX: Final = """(html) => {
     const frame = document.createElement("iframe");
@@ -74,6 +76,7 @@ LOAD_SCRIPT: Final = """(url) => new Promise((done) => {
     const script = document.createElement("script");
     script.onload = () => done("loaded");
     script.onerror = () => done("refused");
+    setTimeout(() => done("endless"), 5000);
     script.src = url;
     document.body.append(script);
 })"""
