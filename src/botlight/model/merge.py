@@ -136,6 +136,9 @@ def _report(state: SessionState | None, report: Report, now: Instant) -> Step:
     fresh = is_fresh(old, snapshot)
     instance, noted = listened(old, before, snapshot, now, fresh=fresh)
     said = _Said(snapshot=snapshot, old=old, instance=instance, fresh=fresh, now=now)
+    if instance.result is not None and said.takes_over(before):
+        instance = _speaking_for(instance, before)
+        said = structs.replace(said, instance=instance)
     after, told = _followed(state, said)
     session, turned = _turned(after, said)
     return Step(
@@ -144,6 +147,16 @@ def _report(state: SessionState | None, report: Report, now: Instant) -> Step:
         jobs=[_job(job, now) for job in snapshot.jobs],
         applied=fresh and session.instance_id == instance.id,
         created=created,
+    )
+
+
+def _speaking_for(instance: Instance, session: BotSession) -> Instance:
+    """An instance that comes only to say how the one before it ended: what that one heard of the stop stands."""
+    delivered, seen = session.stop_delivered_at, session.stop_seen_at
+    return structs.replace(
+        instance,
+        stop_delivered_at=instance.stop_delivered_at if delivered is None else delivered,
+        stop_seen_at=instance.stop_seen_at if seen is None else seen,
     )
 
 
