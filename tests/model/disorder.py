@@ -424,8 +424,9 @@ class World:
             heard.lease_until = max(heard.lease_until, self.now + lease_ms(interval))
             if not heard.lively and heard.role is Role.MAIN and self.end is None and not heard.said_end:
                 before = None if self.newest is None else self.heard[self.newest]
-                if snapshot.result and before is not None:  # it comes only to say how the one before it ended
-                    heard.delivered, heard.seen = before.delivered, before.seen
+                explicit = isinstance(snapshot.result, ReportedResult) and not snapshot.result.inferred
+                if explicit and before is not None:  # it comes only to say how the one before it ended
+                    heard.delivered, heard.seen = heard.delivered or before.delivered, heard.seen or before.seen
                 self.newest = name
             heard.lively = True
         self._note_end(heard, name, snapshot, fresh=fresh, newest=fresh or (snapshot.replay and (news or repeated)))

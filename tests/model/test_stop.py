@@ -157,6 +157,42 @@ def test_the_document_shows_the_newest_main_instances_steps() -> None:
     assert story.session.stop_seen_at == START + 2 * SECOND
 
 
+def test_who_comes_only_to_say_the_end_leaves_what_the_bot_saw() -> None:
+    """A launcher that reports its child's end by an instance of its own does not blot out the steps, told twice or not."""
+    story = Story()
+    story.hears("a", seq=1)
+    story.stop()
+    story.later(SECOND).hears("a", seq=2, commands=receipt(story, received=True, seen_by_bot=True))
+    for seq in (1, 2):
+        story.later(SECOND).hears("launcher", seq=seq, result={"outcome": "stopped", "ended_age_ms": 0})
+        session = story.session
+        assert session.status == "stopped"
+        assert session.stop_delivered_at == session.stop_seen_at == START + SECOND
+
+
+def test_a_newcomer_whose_end_was_only_guessed_has_to_hear_of_the_stop_itself() -> None:
+    """What the process before it saw is not shown as its own once it turns out to live."""
+    story = Story()
+    story.hears("a", seq=1)
+    story.stop()
+    story.hears("a", seq=2, commands=receipt(story, received=True, seen_by_bot=True))
+    story.hears("b", seq=1, result={"outcome": "interrupted", "inferred": True})
+    story.hears("b", seq=2)
+    assert story.session.instance_id == "b"
+    assert story.session.stop_delivered_at is None
+
+
+def test_no_end_is_before_a_step_that_a_straggler_brought() -> None:
+    """Not even the end that somebody else says: the bot had the stop, so it was not over yet."""
+    story = Story()
+    story.hears("a", seq=1)
+    story.stop()
+    story.hears("a", seq=3)
+    story.later(20 * SECOND).hears("a", seq=2, commands=receipt(story, received=True))
+    story.later(SECOND).hears("launcher", result={"outcome": "stopped", "ended_age_ms": 5 * SECOND})
+    assert story.session.stop_delivered_at == story.session.ended_at == START + 20 * SECOND
+
+
 def test_the_four_times_are_in_order_though_one_report_brings_three() -> None:
     """What a bot saw, it saw before its end: the last word does not date the steps after it."""
     story = Story()

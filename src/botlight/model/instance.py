@@ -67,7 +67,8 @@ def _result(instance: Instance, session: BotSession, snapshot: Snapshot, now: In
     if said.inferred and (known is not None or not _newest(instance, snapshot, fresh=fresh)):
         return known  # else a guess that was refuted would hold again when its report comes twice
     heard = session.last_heartbeat_at if session.last_heartbeat_at is not None else session.started_at
-    acknowledged = max(instance.stop_delivered_at or 0, instance.stop_seen_at or 0)  # maybe by a straggler
+    steps = (session.stop_delivered_at, session.stop_seen_at, instance.stop_delivered_at, instance.stop_seen_at)
+    acknowledged = max(at or 0 for at in steps)  # maybe by a straggler, which is no heartbeat
     return Result(
         outcome=said.outcome,
         inferred=said.inferred,

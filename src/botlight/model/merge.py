@@ -136,7 +136,7 @@ def _report(state: SessionState | None, report: Report, now: Instant) -> Step:
     fresh = is_fresh(old, snapshot)
     instance, noted = listened(old, before, snapshot, now, fresh=fresh)
     said = _Said(snapshot=snapshot, old=old, instance=instance, fresh=fresh, now=now)
-    if instance.result is not None and said.takes_over(before):
+    if instance.result is not None and not instance.result.inferred and said.takes_over(before):
         instance = _speaking_for(instance, before)
         said = structs.replace(said, instance=instance)
     after, told = _followed(state, said)
@@ -151,7 +151,10 @@ def _report(state: SessionState | None, report: Report, now: Instant) -> Step:
 
 
 def _speaking_for(instance: Instance, session: BotSession) -> Instance:
-    """An instance that comes only to say how the one before it ended: what that one heard of the stop stands."""
+    """An instance that comes only to say how the one before it ended: what that one heard of the stop stands.
+
+    Only with an explicit result: one that lives on after a guess has to hear of the stop itself.
+    """
     delivered, seen = session.stop_delivered_at, session.stop_seen_at
     return structs.replace(
         instance,
