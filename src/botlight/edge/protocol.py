@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from botlight.edge.sse.push import ABORT
+from botlight.edge.sse.push import TRANSPORT
 
 __all__ = ["Protocol"]
 
@@ -35,10 +35,10 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
-        """Give the application a way to cut this connection; begin to wait for a later request's headers."""
+        """Give the application this connection; begin to wait for a later request's headers."""
         super().on_message_begin()
         self._header_bytes = 0
-        extensions: dict[str, Any] = {ABORT: self.transport.abort}
+        extensions: dict[str, Any] = {TRANSPORT: self.transport}
         self.scope["extensions"] = extensions
         if self._deadline is None:
             self._deadline = self.loop.call_later(HEADER_S, self.transport.abort)

@@ -7,6 +7,7 @@ and until then the stream is busy and nothing more is written.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -15,22 +16,21 @@ from typing import Any, Final
 from botlight.edge.exchange import Exchange
 from botlight.edge.sse.frame import HEADERS
 
-__all__ = ["ABORT", "Push"]
+__all__ = ["TRANSPORT", "Push"]
 
-ABORT = "botlight.abort"
-"""The scope extension through which the server lets a connection be cut whose reader takes nothing any more."""
+TRANSPORT: Final = "botlight.transport"
+"""The scope extension in which the server gives the connection, to bound what it holds back and to cut it."""
 
 NOT_SENT: Final = 16 * 1024
 """Bytes that the system may hold for a reader without having sent them."""
 
 
-def _keep_little_back(exchange: Exchange) -> None:
+def _keep_little_back(transport: asyncio.Transport | None) -> None:
     """Let nothing pile up between here and a slow reader.
 
     The system takes megabytes for a socket that nobody reads: thousands of documents that are old when they arrive.
     Here a stream is busy as soon as a little waits, and then the newest state is what is sent next.
     """
-    transport = getattr(exchange.scope.get("extensions", {}).get(ABORT), "__self__", None)
     if transport is None or transport.is_closing():
         return
     transport.set_write_buffer_limits(high=0)
@@ -46,6 +46,7 @@ class Push:
     def __init__(self, exchange: Exchange, drained: Callable[[], None]) -> None:
         """`drained` is called when a stream that was busy can be written to again."""
         self._exchange = exchange
+        self._transport: asyncio.Transport | None = exchange.scope.get("extensions", {}).get(TRANSPORT)
         self._drained = drained
         self._begun = False
         self._ended = False
@@ -53,7 +54,7 @@ class Push:
 
     async def begin(self) -> None:
         """Send status and headers; a stream that was ended meanwhile ends here."""
-        _keep_little_back(self._exchange)
+        _keep_little_back(self._transport)
         await self._exchange.begin(200, HEADERS)
         self._begun = True
         if self._ended:
@@ -73,8 +74,8 @@ class Push:
             self._ended = True
         elif not self.busy:
             self.write(data, last=True)
-        elif abort := self._exchange.scope.get("extensions", {}).get(ABORT):
-            abort()
+        elif self._transport is not None:
+            self._transport.abort()
 
     def _step(self, sending: Coroutine[Any, None, None]) -> bool:
         try:

@@ -141,8 +141,9 @@ order by id limit :limit
 -- last_tick: When the reaper looked last.
 select ticked_at from reaper
 
--- tick: Note that the reaper looks.
-insert into reaper (one, ticked_at) values (1, ?1) on conflict (one) do update set ticked_at = excluded.ticked_at
+-- tick: Note that the reaper looks; a clock that was set back takes nothing back.
+insert into reaper (one, ticked_at) values (1, ?1)
+on conflict (one) do update set ticked_at = max(ticked_at, excluded.ticked_at)
 
 -- prunable: Sessions that ended before an instant, oldest first.
 select id from bot_sessions where ended_at < ?1 and status not in ('running', 'lost') order by ended_at limit ?2
