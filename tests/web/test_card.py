@@ -55,7 +55,6 @@ def test_times_tick_between_messages(service: FakeService, open_page: OpenPage) 
 @pytest.mark.parametrize(
     ("example", "changes", "state", "words"),
     [
-        ("session-waiting", {"waiting_until": -95, "waiting_reason": "Daily limit"}, "Waiting", r"Goes on in 1:3\d · Daily limit"),
         ("session-working", {"progress_at": 720}, "Stuck", "Alive, but nothing has moved for 12 min"),
         ("session-working", {"last_heartbeat_at": 100}, "Silent", r"No word for 1 min 4\d s; it means to speak every 45 s"),
         ("session-lost", {}, "Lost", r"Not heard since \d\d:\d\d\. It may still run"),
@@ -76,6 +75,19 @@ def test_every_state_is_told_in_words(
     shown = card(open_page(), service.put(example, **changes | instants)["id"])
     shows_state(shown, state)
     expect(shown.locator(".note")).to_have_text(re.compile(words))
+
+
+def test_a_pause_shows_itself_and_not_the_job_before_it(service: FakeService, open_page: OpenPage) -> None:
+    """Why, and how long still; what the bot did before is no news."""
+    session = service.put(waiting_until=ago(seconds=-95), waiting_reason="Daily limit")
+    shown = card(open_page(), session["id"])
+    shows_state(shown, "Waiting")
+    expect(shown.locator(".activity")).to_have_text(re.compile(r"^⏳Waitinggoes on in 1:3\d$"))
+    expect(shown.locator(".details")).to_have_text("Daily limit")
+    expect(shown).not_to_contain_text("Data analyst")
+    service.change(session["id"], waiting_until=None, waiting_reason=None)
+    expect(shown.locator(".label")).to_have_text("Applying")
+    expect(shown.locator(".details")).to_have_text("Data analyst · Acme")
 
 
 def test_state_changes_by_the_clock_alone(service: FakeService, open_page: OpenPage) -> None:

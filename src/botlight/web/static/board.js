@@ -1,10 +1,15 @@
-/** The board: a card for every session, live ones first, then what ended in the last 24 hours. */
+/**
+ * The board: a card for every session, live ones first, then what ended in the last 24 hours. While somebody points at a
+ * card, all of them stay where they are: what is new comes below, and the order is mended afterwards.
+ */
 
 import "./bot-status-card.js";
 import { HOME, pageApi, wireSignOut } from "./account.js";
 import { freshnessWords } from "./card_words.js";
+import { Columns } from "./columns.js";
 import { element, setAttribute, setText } from "./element.js";
 import { wireEmptyState } from "./empty_state.js";
+import { Hand } from "./hand.js";
 import { RefusalList } from "./refusals.js";
 import { hasEnded } from "./shown_state.js";
 import { openStream } from "./stream.js";
@@ -14,9 +19,15 @@ const SECOND_MS = 1000;
 const part = (id) => document.getElementById(id);
 
 const api = pageApi();
-const refusals = new RefusalList(api, part("refusals"), part("refusal-list"));
+const lists = [part("running-cards"), part("ended-cards")];
+const hand = new Hand(lists, () => draw());
+const columns = lists.map((list) => new Columns(list, () => hand.holds, () => lookWhereCardsStand(list)));
+const refusals = new RefusalList(api, part("refusals"), part("refusal-list"), () => hand.holds);
 const tokens = new TokenPanel(api, part("tokens"), () => stream.listed());
 const cards = new Map();
+/** The sessions on the screen, in their order. */
+let running = [];
+let ended = [];
 /** Nothing is called empty before the service has said so. */
 let heard = false;
 
@@ -37,17 +48,32 @@ function draw() {
   if (!heard && !["live", "polling"].includes(freshness.kind)) return undefined;
   heard = true;
   const sessions = stream.listed();
-  const running = sessions.filter((session) => !hasEnded(session));
-  const ended = sessions.filter(hasEnded);
-  place(part("running-cards"), running);
-  place(part("ended-cards"), ended);
+  order(sessions);
+  place(lists[0], running);
+  place(lists[1], ended);
+  forget([...running, ...ended]);
   part("running").hidden = running.length === 0;
   part("ended").hidden = ended.length === 0;
-  part("empty").hidden = sessions.length > 0;
+  columns.forEach((each) => each.lay());
+  part("empty").hidden = running.length + ended.length > 0;
   part("more").hidden = !stream.more;
-  forget(sessions);
-  document.title = `${running.length ? `(${running.length}) ` : ""}Your bots · Botlight`;
+  const alive = sessions.filter((session) => !hasEnded(session)).length;
+  document.title = `${alive ? `(${alive}) ` : ""}Your bots · Botlight`;
   return undefined;
+}
+
+/** The order to show: the list's own, or, while a hand is on the cards, the one that stands, with what is new below. */
+function order(sessions) {
+  const ids = (those) => those.map(({ id }) => id);
+  const alive = ids(sessions.filter((session) => !hasEnded(session)));
+  const over = ids(sessions.filter(hasEnded));
+  if (!hand.holds) {
+    [running, ended] = [alive, over];
+    return;
+  }
+  const shown = new Set([...running, ...ended]);
+  running = [...running, ...alive.filter((id) => !shown.has(id))];
+  ended = [...ended, ...over.filter((id) => !shown.has(id))];
 }
 
 function drawFreshness(freshness) {
@@ -61,12 +87,12 @@ function drawFreshness(freshness) {
 }
 
 /** Puts the cards of these sessions into a list in this order, and moves none that stands right. */
-function place(list, sessions) {
-  sessions.forEach((session, index) => {
-    const item = cardOf(session.id);
+function place(list, ids) {
+  ids.forEach((id, index) => {
+    const item = cardOf(id);
     if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
   });
-  while (list.children.length > sessions.length) list.lastElementChild.remove();
+  while (list.children.length > ids.length) list.lastElementChild.remove();
 }
 
 function cardOf(id) {
@@ -77,9 +103,13 @@ function cardOf(id) {
   return cards.get(id);
 }
 
-function forget(sessions) {
-  const shown = new Set(sessions.map((session) => session.id));
+function forget(ids) {
+  const shown = new Set(ids);
   for (const id of cards.keys()) if (!shown.has(id)) cards.delete(id);
+}
+
+function lookWhereCardsStand(list) {
+  for (const { firstElementChild: card } of list.children) card.look();
 }
 
 part("tokens").addEventListener("toggle", () => part("tokens").open && tokens.show());

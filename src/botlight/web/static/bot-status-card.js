@@ -10,6 +10,7 @@ import { cardStyle } from "./card_style.js";
 import { CardView } from "./card_view.js";
 import { Press } from "./press.js";
 import { shownState } from "./shown_state.js";
+import { Stillness } from "./stillness.js";
 import { openStream } from "./stream.js";
 
 const HOME = new URL("../", import.meta.url).href;
@@ -21,6 +22,8 @@ export class BotStatusCard extends HTMLElement {
 
   #view = new CardView();
   #press = new Press(() => this.#render());
+  #stillness = new Stillness(this.#view.footer, () => this.#view.showDeaf(this.#stillness.deaf));
+  #looking = false;
   #subscription = null;
   #ticking = 0;
   #missing = null;
@@ -31,6 +34,7 @@ export class BotStatusCard extends HTMLElement {
     const shadow = this.attachShadow({ mode: "open" });
     shadow.adoptedStyleSheets = [cardStyle];
     shadow.append(this.#view.root);
+    shadow.addEventListener("click", (event) => this.#pressed(event), { capture: true });
     this.#view.stop.addEventListener("click", () => this.#send("stop"));
     this.#view.close.addEventListener("click", () => this.#send("close"));
   }
@@ -43,6 +47,11 @@ export class BotStatusCard extends HTMLElement {
   disconnectedCallback() {
     this.#close();
     clearInterval(this.#ticking);
+  }
+
+  /** Looks whether the card has been moved. A page that moves cards calls it after moving them. */
+  look() {
+    if (this.#subscription && !document.hidden) this.#stillness.look();
   }
 
   attributeChangedCallback(name, before, after) {
@@ -102,6 +111,14 @@ export class BotStatusCard extends HTMLElement {
     }
   }
 
+  /** A press that was meant for what stood here a moment ago does nothing. The keyboard presses what has the focus. */
+  #pressed(event) {
+    this.look();
+    if (event.detail === 0 || !event.target.closest("button") || !this.#stillness.deaf) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+
   async #send(verb) {
     const stream = this.#stream;
     const shown = this.#shown; // what the person saw when they pressed
@@ -124,7 +141,18 @@ export class BotStatusCard extends HTMLElement {
     if (session.stop_requested_at && state !== "lost") this.#press.settle();
     this.#view.show(session, { state, now, heard, freshness, href: this.getAttribute("href") });
     const own = this.getAttribute("token") ? null : new URL("sign-in", this.#stream.api.root).href;
-    return this.#view.showActions(session, state, this.#stream.mayOperate, this.#press, own);
+    this.#view.showActions(session, state, this.#stream.mayOperate, this.#press, own);
+    return this.#lookSoon();
+  }
+
+  /** Once a frame at most, when all cards have been drawn: reading a place between two writes costs a layout each. */
+  #lookSoon() {
+    if (this.#looking) return;
+    this.#looking = true;
+    requestAnimationFrame(() => {
+      this.#looking = false;
+      this.look();
+    });
   }
 
   #nothing({ kind }) {

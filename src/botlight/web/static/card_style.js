@@ -74,12 +74,16 @@ header { display: flex; justify-content: space-between; align-items: center; gap
 h2 { font-size: 1.2rem; line-height: 1.25; font-weight: 680; letter-spacing: -.01em; }
 h2 a { color: inherit; text-decoration: none; }
 h2 a[href]:hover { text-decoration: underline; text-underline-offset: .15em; }
-.body { display: flex; flex-direction: column; gap: .15rem; min-height: 2.9rem; }
-.card[data-over] .body { min-height: 0; }
+.body { display: grid; grid-template-columns: minmax(0, 1fr); grid-template-rows: 1.6rem 1.35rem auto; }
+.card[data-over] .body, .card[data-state="none"] .body { grid-template-rows: auto; }
+.note { grid-row: 3; }
+.card[data-over] .note { grid-row: auto; }
 .activity { display: flex; align-items: baseline; gap: .5em; font-weight: 500; }
+/* One line each, whatever a bot says: a button that jumps with each job cannot be pressed. */
+.label, .details { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; min-width: 0; }
 .emoji { font-size: 1.05em; }
 .since { margin-inline-start: auto; color: var(--soft); font-weight: 400; font-size: .875rem; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.details { color: var(--soft); font-size: .9rem; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
+.details { color: var(--soft); font-size: .9rem; }
 .note { color: var(--tone); font-size: .9rem; font-variant-numeric: tabular-nums; }
 
 .counters { display: flex; flex-wrap: wrap; gap: .5rem; padding: .2rem 0; }
@@ -120,13 +124,14 @@ progress::-moz-progress-bar { background: var(--tone); border-radius: 99px; }
 footer { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: .5rem 1rem; }
 .elapsed { color: var(--soft); font-size: .9rem; font-variant-numeric: tabular-nums; }
 .actions { display: flex; flex-wrap: wrap; align-items: center; justify-content: flex-end; gap: .5rem .75rem; margin-inline-start: auto; }
-.said { color: var(--bad); font-size: .875rem; }
+.said { color: var(--bad); font-size: .875rem; flex-basis: 100%; text-align: end; }
 button {
   font: inherit; font-weight: 620; min-height: 2.5rem; padding: .3rem 1.15rem; border-radius: 11px; cursor: pointer;
   color: var(--bad); background: transparent; border: 1.5px solid color-mix(in srgb, var(--bad) 45%, transparent);
   transition: background .15s, color .15s;
 }
-button:hover:not(:disabled) { background: var(--bad); color: var(--surface); border-color: var(--bad); }
+button:hover:not(:disabled, [aria-disabled]) { background: var(--bad); color: var(--surface); border-color: var(--bad); }
+button[aria-disabled] { cursor: default; opacity: .65; }
 button:disabled { cursor: progress; color: var(--soft); border-color: var(--line); }
 .close { color: var(--soft); border-color: var(--line); font-weight: 500; }
 .close:hover:not(:disabled) { background: var(--wash); color: var(--ink); border-color: var(--soft); }

@@ -9,6 +9,7 @@ import {
   detailWords,
   freshnessWords,
   lastKnownNote,
+  pauseWords,
   runningTime,
   stateNote,
 } from "./card_words.js";
@@ -55,6 +56,7 @@ export class CardView {
   #assemble() {
     const counters = [...this.counters.values()].map(({ row }) => row);
     this.activity = element("p", { class: "activity" }, this.emoji, this.label, this.since);
+    this.footer = element("footer", {}, this.elapsed, element("span", { class: "actions" }, this.signIn, this.close, this.stop), this.said);
     this.body = element("div", { class: "body" }, this.activity, this.details, this.note);
     return element(
       "article",
@@ -67,7 +69,7 @@ export class CardView {
       this.progress,
       this.error,
       this.steps,
-      element("footer", {}, this.elapsed, element("span", { class: "actions" }, this.said, this.signIn, this.close, this.stop)),
+      this.footer,
       this.announced,
     );
   }
@@ -122,6 +124,11 @@ export class CardView {
     setAttribute(this.signIn, "href", signInHref);
   }
 
+  /** Says of the buttons whether they are deaf for a moment, since the card has just been moved. */
+  showDeaf(deaf) {
+    for (const button of [this.stop, this.close]) setAttribute(button, "aria-disabled", deaf && "true");
+  }
+
   #announce(session, state) {
     const words = `${session.bot_name || "The bot"}: ${STATE_NAMES[state]}`;
     // The first picture is read by whoever comes to the card; only changes are spoken.
@@ -138,16 +145,21 @@ export class CardView {
   }
 
   #activity(session, state, now) {
-    const face = activityFace(session.activity);
     const over = hasEnded(session);
     const past = over || state === "lost";
+    const pause = state === "waiting";
+    const face = activityFace(pause ? "waiting" : session.activity);
     // What a bot did last explains an end that it did not choose, and only confuses beside one that it did.
     this.activity.hidden = !session.activity && past ? true : state === "completed" || state === "stopped";
     setText(this.emoji, face.emoji);
     setText(this.label, past ? `Last: ${face.label}` : face.label);
+    setAttribute(this.label, "title", this.label.textContent);
     const at = session.activity_at ? Date.parse(session.activity_at) : null;
-    setText(this.since, past || at === null ? "" : `for ${duration(now - at)}`);
-    setText(this.details, over ? "" : detailWords(session.activity_details));
+    if (pause) setText(this.since, pauseWords(session, now));
+    else setText(this.since, past || at === null ? "" : `for ${duration(now - at)}`);
+    const details = pause ? session.waiting_reason : over ? "" : detailWords(session.activity_details);
+    setText(this.details, details);
+    setAttribute(this.details, "title", details || null);
     setAttribute(this.root, "data-over", over);
   }
 

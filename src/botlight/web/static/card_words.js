@@ -31,10 +31,10 @@ const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 });
 /** A counter's value. */
 export const countWords = (value) => number.format(value ?? 0);
 
-function waitingNote(session, now) {
+/** How long an announced pause still lasts. */
+export function pauseWords(session, now) {
   const left = Date.parse(session.waiting_until) - now;
-  const next = left > 0 ? `Goes on in ${stopwatch(left + 999)}` : "Goes on any moment";
-  return [next, session.waiting_reason].filter(Boolean).join(" · ");
+  return left > 0 ? `goes on in ${stopwatch(left + 999)}` : "goes on any moment";
 }
 
 function lostNote(session, now) {
@@ -47,7 +47,6 @@ function endNote(verb, session, now) {
 }
 
 const NOTES = {
-  waiting: waitingNote,
   stuck: (session, now) => `Alive, but nothing has moved for ${duration(now - progressedAt(session))}`,
   stopping: (session, now) => (isLate(session, now) ? `No word for ${duration(now - heardAt(session))}` : ""),
   silent: (session, now) => `No word for ${duration(now - heardAt(session))}; it means to speak every ${session.heartbeat_s} s`,

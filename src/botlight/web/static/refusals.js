@@ -10,12 +10,15 @@ export class RefusalList {
   #api;
   #box;
   #list;
+  #still;
   #shown = "";
 
-  constructor(api, box, list) {
+  /** `still` is true while nothing below the box may be moved: it then waits for the next round. */
+  constructor(api, box, list, still) {
     this.#api = api;
     this.#box = box;
     this.#list = list;
+    this.#still = still;
     setInterval(() => document.hidden || this.ask(), EVERY_MS);
   }
 
@@ -31,7 +34,7 @@ export class RefusalList {
 
   #show(refusals) {
     const told = JSON.stringify(refusals);
-    if (told === this.#shown) return;
+    if (told === this.#shown || this.#still()) return;
     this.#shown = told;
     this.#box.hidden = refusals.length === 0;
     this.#list.replaceChildren(
