@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
@@ -53,6 +54,7 @@ def disorder(examples: int) -> settings:
     )
 
 
+@pytest.mark.timeout(max(300, HISTORIES // 10))
 @given(history=histories(80))
 @disorder(HISTORIES)
 def test_truth_under_disorder(history: list[tuple[Move, int, int]]) -> None:
@@ -61,6 +63,7 @@ def test_truth_under_disorder(history: list[tuple[Move, int, int]]) -> None:
     World(InMemory()).carry_out(history)
 
 
+@pytest.mark.timeout(max(300, HISTORIES // 10))
 def test_truth_under_disorder_through_the_store(tmp_path: Path) -> None:
     """The same through batch and SQLite: nothing is lost between the lives of the service, `revision` never falls."""
     with Stored(tmp_path / "botlight.db") as stored:
