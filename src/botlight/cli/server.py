@@ -42,7 +42,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def serve(settings: Settings, *, say: Callable[[str], None] = print, vfs: str | None = None) -> None:
+def serve(settings: Settings, *, say: Callable[[str], None], vfs: str | None = None) -> None:
     """Serve until SIGINT or SIGTERM; then tell the streams `bye`, answer what waits, and return. Blocks.
 
     `say` is told where the service is, and a one-time link when nobody has an account yet.
