@@ -486,7 +486,8 @@ class FakeService:
         document = self._owned(asked["session_id"], user_id)
         if document is None:
             return _problem(404, "problem-unknown")
-        ended = {"status": "interrupted", "outcome": "interrupted", "inferred": True, "ended_at": _now()}
+        heard = document["last_heartbeat_at"]  # an end that was concluded is not later than the last word
+        ended = {"status": "interrupted", "outcome": "interrupted", "inferred": True, "ended_at": heard}
         return JSONResponse({"ok": True, "session": self._change(document["id"], ended)})
 
     # --- the event stream -------------------------------------------------------------------------------------------

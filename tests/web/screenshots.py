@@ -64,7 +64,7 @@ class Studio:
         page = profile.new_page()
         page.goto(self._person.address + path)
         if path == "":
-            expect(page.locator("#fresh")).to_have_text("live")
+            expect(page.locator("#fresh")).to_have_text("page live")
         yield page
         profile.close()
 

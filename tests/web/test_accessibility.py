@@ -82,7 +82,7 @@ def looks(browser: Browser, service: FakeService, console: Console) -> Iterator[
         console.watch(page)
         page.goto(service.address + path)
         if page.locator("#fresh").count():
-            expect(page.locator("#fresh")).to_have_text("live")
+            expect(page.locator("#fresh")).to_have_text("page live")
         if path == "#tokens":
             page.get_by_label("It may").select_option("embed")
         return page

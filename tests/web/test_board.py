@@ -154,7 +154,7 @@ def test_signing_in_leads_to_the_board_and_out_of_it(service: FakeService, stran
     stranger.get_by_label("Password").fill(PASSWORD)
     stranger.get_by_role("button", name="Sign in").click()
     expect(stranger).to_have_url(service.address)
-    expect(stranger.locator("#fresh")).to_have_text("live")
+    expect(stranger.locator("#fresh")).to_have_text("page live")
     stranger.get_by_role("button", name="Sign out").click()
     expect(stranger).to_have_url(service.address + "sign-in")
     assert service.signed_in == {}
@@ -168,7 +168,7 @@ def test_the_one_time_link_is_used_by_pressing_its_button(service: FakeService, 
     expect(stranger).to_have_url(service.address + "link")
     assert service.links
     stranger.get_by_role("button", name="Open the board").click()
-    expect(stranger.locator("#fresh")).to_have_text("live")
+    expect(stranger.locator("#fresh")).to_have_text("page live")
     assert not service.links
     stranger.goto(service.address + "link#one/time+secret")
     stranger.get_by_role("button", name="Open the board").click()

@@ -55,13 +55,13 @@ def test_times_tick_between_messages(service: FakeService, open_page: OpenPage) 
 @pytest.mark.parametrize(
     ("example", "changes", "state", "words"),
     [
-        ("session-working", {"progress_at": 720}, "Stuck", "Alive, but nothing has moved for 12 min"),
-        ("session-working", {"last_heartbeat_at": 100}, "Silent", r"No word for 1 min 4\d s; it means to speak every 45 s"),
+        ("session-working", {"progress_at": 720}, "Stuck", "It speaks, but nothing has moved for 12 min"),
+        ("session-working", {"last_heartbeat_at": 100}, "Silent", r"Not heard for 1:4\d\. It means to speak every 45 s"),
         ("session-lost", {}, "Lost", r"Not heard since \d\d:\d\d\. It may still run"),
         ("session-completed", {}, "Completed", r"Finished at \d\d:\d\d"),
         ("session-failed", {}, "Failed", r"Ended with an error at \d\d:\d\d"),
         ("session-stopped", {}, "Stopped", r"Stopped at \d\d:\d\d"),
-        ("session-interrupted", {}, "Interrupted", r"No end was reported; concluded at \d\d:\d\d"),
+        ("session-interrupted", {}, "Interrupted", r"No end was reported; last heard at .*\d\d:\d\d"),
         ("session-interrupted", {"inferred": False}, "Interrupted", r"Cut off at \d\d:\d\d"),
     ],
 )  # fmt: skip
@@ -88,6 +88,42 @@ def test_a_pause_shows_itself_and_not_the_job_before_it(service: FakeService, op
     service.change(session["id"], waiting_until=None, waiting_reason=None)
     expect(shown.locator(".label")).to_have_text("Applying")
     expect(shown.locator(".details")).to_have_text("Data analyst · Acme")
+
+
+def test_a_card_says_how_long_its_bot_has_not_spoken(service: FakeService, open_page: OpenPage) -> None:
+    """Once it is more than ten seconds; beside a bot that speaks it would be noise."""
+    session = service.put(last_heartbeat_at=ago(seconds=9))
+    shown = card(open_page(), session["id"])
+    expect(shown.locator(".heard")).to_be_hidden()
+    expect(shown.locator(".heard")).to_have_text(re.compile(r"^heard 1\d s ago$"))
+    shows_state(shown, "Working")
+    service.change(session["id"], last_heartbeat_at=ago(seconds=0))
+    expect(shown.locator(".heard")).to_be_hidden()
+
+
+def test_clocks_of_a_silent_bot_stand_still(service: FakeService, open_page: OpenPage) -> None:
+    """What it did since its last word nobody knows, so nothing counts it."""
+    session = service.put(
+        started_at=ago(minutes=12, seconds=40), last_heartbeat_at=ago(seconds=100), activity_at=ago(seconds=130)
+    )
+    shown = card(open_page(), session["id"])
+    shows_state(shown, "Silent")
+    expect(shown.locator(".elapsed")).to_have_text(re.compile("^heard for (10:59|11:00)$"))
+    expect(shown.locator(".since")).to_have_text(re.compile("^for (29|30) s$"))
+    heard = shown.locator(".heard").inner_text()
+    expect(shown.locator(".heard")).not_to_have_text(heard)
+    expect(shown.locator(".elapsed")).to_have_text(re.compile("^heard for (10:59|11:00)$"))
+    expect(shown.locator(".since")).to_have_text(re.compile("^for (29|30) s$"))
+
+
+def test_the_freshness_mark_speaks_of_the_page(service: FakeService, open_page: OpenPage) -> None:
+    """Beside a bot that is lost or has ended nothing is called live, and nothing listens."""
+    working, lost, ended = service.put(), service.put("session-lost"), service.put("session-completed")
+    page = open_page()
+    expect(page.locator("#fresh")).to_have_text("page live")
+    expect(card(page, working["id"]).locator(".fresh")).to_have_text("page live")
+    for session in (lost, ended):
+        expect(card(page, session["id"]).locator(".fresh")).to_have_text("page up to date")
 
 
 def test_state_changes_by_the_clock_alone(service: FakeService, open_page: OpenPage) -> None:

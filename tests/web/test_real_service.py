@@ -65,7 +65,7 @@ def bot(service: RealService, person: SignIn) -> Iterator[Bot]:
 def test_a_bot_is_seen_working_and_stopped_for_real(bot: Bot, open_page: Callable[..., Page]) -> None:
     """From the first heartbeat to the proof list, each of the four steps by the fact that it stands for."""
     page = open_page()
-    expect(page.locator("#fresh")).to_have_text("live")
+    expect(page.locator("#fresh")).to_have_text("page live")
     bot.beat("searching", counters={"jobs_found": 3})
     shown = card(page, bot.session_id)
     shows_state(shown, "Working")
@@ -122,7 +122,7 @@ def test_a_kill_of_the_service_is_survived(service: RealService, bot: Bot, open_
     service.start()
     bot.beat(counters={"jobs_applied": 8})
     expect(shown.locator('[data-counter="jobs_applied"]')).to_have_text("8", timeout=PATIENCE_MS)
-    expect(shown.locator(".fresh")).to_have_text("live", timeout=PATIENCE_MS)
+    expect(shown.locator(".fresh")).to_have_text("page live", timeout=PATIENCE_MS)
 
 
 @pytest.mark.usefixtures("trouble")
@@ -134,7 +134,7 @@ def test_a_planned_restart_is_survived(service: RealService, bot: Bot, open_page
     service.stop()
     shows_freshness(shown, "offline")
     service.start()
-    expect(shown.locator(".fresh")).to_have_text("live", timeout=PATIENCE_MS)
+    expect(shown.locator(".fresh")).to_have_text("page live", timeout=PATIENCE_MS)
 
 
 def test_a_refused_bot_shows_on_the_board(service: RealService, open_page: Callable[..., Page]) -> None:

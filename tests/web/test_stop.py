@@ -32,7 +32,7 @@ def test_each_step_waits_for_its_own_fact(service: FakeService, open_page: OpenP
     expect(step(shown, "delivered")).to_contain_text("on its way to the bot")
 
     service.change(session["id"], stop_delivered_at=ago(seconds=0))
-    expect(step(shown, "seen")).to_contain_text("the bot looks after its current step")
+    expect(step(shown, "seen")).to_contain_text("the bot will look after its current step is done")
     assert steps(shown) == ["done", "done", "waiting", "ahead"]
 
     service.change(session["id"], stop_seen_at=ago(seconds=0), activity="stopping")
@@ -42,7 +42,7 @@ def test_each_step_waits_for_its_own_fact(service: FakeService, open_page: OpenP
 
     service.change(session["id"], status="stopped", outcome="stopped", ended_at=ago(seconds=0))
     shows_state(shown, "Stopped")
-    expect(step(shown, "ended")).to_contain_text("the bot reported its end")
+    expect(step(shown, "ended")).to_have_text(re.compile(r"the bot reported its end, .+ m?s after Stop was pressed$"))
     assert steps(shown) == ["done", "done", "done", "done"]
     times = [step(shown, name).locator(".time").inner_text() for name in ("requested", "delivered", "seen", "ended")]
     assert times == sorted(times)
@@ -70,10 +70,50 @@ def test_a_lost_bot_with_a_stop_pending_says_so(service: FakeService, open_page:
 
 
 def test_an_inferred_end_is_told_as_one(service: FakeService, open_page: OpenPage) -> None:
-    """An end by silence is not the bot's word."""
-    session = service.put("session-interrupted", stop_requested_at=ago(hours=25))
+    """An end by silence is not the bot's word: no time of an end, and nothing that looks like a stop that worked."""
+    heard = ago(hours=25)
+    session = service.put(
+        "session-interrupted", stop_requested_at=ago(hours=24, minutes=59), ended_at=heard, last_heartbeat_at=heard
+    )
+    shown = card(open_page(f"sessions/{session['id']}"), session["id"])
+    expect(step(shown, "ended")).to_have_text(
+        re.compile(r"^Endedlast heard .*\d\d:\d\d:\d\d · concluded from silence$")
+    )
+    assert steps(shown) == ["done", "missed", "missed", "concluded"]
+    expect(shown.locator(".steps")).not_to_contain_text("+")
+
+
+def test_an_end_before_the_press_is_no_result_of_it(service: FakeService, open_page: OpenPage) -> None:
+    """The bot had ended when somebody pressed: its end stands apart from the steps."""
+    session = service.put("session-completed", ended_at=ago(minutes=3), stop_requested_at=ago(minutes=2))
     shown = card(open_page(), session["id"])
-    expect(step(shown, "ended")).to_contain_text("concluded from silence")
+    expect(step(shown, "ended")).to_contain_text("the bot reported its end as completed, before Stop was pressed")
+    assert steps(shown) == ["done", "missed", "missed", "apart"]
+
+
+def test_a_stop_pending_on_a_silent_bot_is_a_warning(service: FakeService, open_page: OpenPage) -> None:
+    """No heartbeat for one and a half intervals: nothing counts on as if the bot were at work."""
+    session = service.put(
+        last_heartbeat_at=ago(seconds=97), activity_at=ago(seconds=107), stop_requested_at=ago(seconds=60)
+    )
+    shown = card(open_page(), session["id"])
+    shows_state(shown, "Stopping")
+    expect(shown.locator(".note")).to_have_text(
+        re.compile(r"^Not heard for 1:\d\d\. The stop waits for its next word\.$")
+    )
+    expect(step(shown, "delivered")).to_contain_text("waits for the bot's next word")
+    colours = [
+        part.evaluate("(part) => getComputedStyle(part).color")
+        for part in (shown.locator(".state"), shown.locator(".note"))
+    ]
+    assert colours == ["rgb(151, 57, 10)"] * 2
+    note = shown.locator(".note").inner_text()
+    expect(shown.locator(".note")).not_to_have_text(note)
+    expect(shown.locator(".since")).to_have_text(re.compile("^for (9|10) s$"))
+    expect(shown.locator(".elapsed")).to_have_text(re.compile("^heard for "))
+    service.change(session["id"], last_heartbeat_at=ago(seconds=0), stop_delivered_at=ago(seconds=0))
+    expect(shown.locator(".note")).to_be_hidden()
+    expect(step(shown, "seen")).to_contain_text("the bot will look after its current step is done")
 
 
 @pytest.mark.usefixtures("trouble")
@@ -103,9 +143,14 @@ def test_a_stop_without_a_connection_says_so(service: FakeService, open_page: Op
     expect(shown.locator(".said")).to_have_text("Not sent: no connection to Botlight.")
     shows_freshness(shown, "offline")
     shows_state(shown, "Working")
+    expect(shown.locator("button.stop")).to_have_text("Retry")
     service.start()
-    shown.get_by_role("button", name="Retry").click()
+    expect(shown.locator(".said")).to_have_text("Your stop was not sent.", timeout=20_000)
+    expect(shown.locator("button.stop")).to_have_text("Stop")
+    shows_state(shown, "Working")
+    shown.get_by_role("button", name="Stop").click()
     shows_state(shown, "Stopping")
+    expect(shown.locator(".said")).to_be_hidden()
 
 
 @pytest.mark.usefixtures("trouble")
@@ -197,8 +242,23 @@ def test_a_stop_survives_a_sign_in_that_was_renewed_elsewhere(service: FakeServi
 
 
 def test_a_lost_session_can_be_ended_by_hand(service: FakeService, open_page: OpenPage) -> None:
-    """Its end is then an inferred one."""
-    session = service.put("session-lost")
+    """Its end is then an inferred one, at the time it was last heard, and the reader is told who concluded it."""
+    heard = ago(minutes=5)
+    session = service.put("session-lost", stop_requested_at=ago(minutes=3), last_heartbeat_at=heard)
     shown = card(open_page(), session["id"])
     shown.get_by_role("button", name="Mark as ended").click()
     shows_state(shown, "Interrupted")
+    expect(step(shown, "ended")).to_have_text(re.compile(r"last heard \d\d:\d\d:\d\d · you marked it as ended$"))
+    expect(shown.locator(".note")).to_have_text(re.compile(r"^No end was reported; last heard at \d\d:\d\d$"))
+    assert steps(shown) == ["done", "missed", "missed", "concluded"]
+
+
+@pytest.mark.usefixtures("trouble")
+def test_a_mark_that_was_not_taken_does_not_make_stop_a_retry(service: FakeService, open_page: OpenPage) -> None:
+    """Each button tells of its own press."""
+    session = service.put("session-lost")
+    shown = card(open_page(), session["id"])
+    service.fail("/close", 503, "problem-unavailable")
+    shown.get_by_role("button", name="Mark as ended").click()
+    expect(shown.locator(".said")).to_contain_text("Not sent")
+    expect(shown.locator("button.stop")).to_have_text("Stop")

@@ -59,7 +59,7 @@ def test_without_ticks_documents_alone_make_nothing_live(
         applied(service, session["id"], count)
     expect(shown.locator('[data-counter="jobs_applied"]')).to_have_text("53")
     clock.clock.run_for(5_000)
-    expect(shown.locator(".fresh")).not_to_have_text("live")
+    expect(shown.locator(".fresh")).not_to_have_text("page live")
 
 
 def test_stale_is_not_live(service: FakeService, open_page: OpenPage) -> None:

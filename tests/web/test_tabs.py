@@ -152,7 +152,7 @@ def test_a_newcomer_does_not_wait_for_a_hung_leader(
     debugger.send("Debugger.pause")
     service.change(session["id"], jobs_applied=46)  # the leader stops at its first statement
     newcomer = card(open_page(), session["id"])
-    expect(newcomer.locator(".fresh")).to_have_text("live", timeout=15_000)
+    expect(newcomer.locator(".fresh")).to_have_text("page live", timeout=15_000)
     expect(newcomer.locator('[data-counter="jobs_applied"]')).to_have_text("46")
     debugger.send("Debugger.disable")
 

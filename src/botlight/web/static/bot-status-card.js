@@ -9,7 +9,7 @@
 import { cardStyle } from "./card_style.js";
 import { CardView } from "./card_view.js";
 import { Press } from "./press.js";
-import { shownState } from "./shown_state.js";
+import { hasEnded, shownState } from "./shown_state.js";
 import { Stillness } from "./stillness.js";
 import { openStream } from "./stream.js";
 
@@ -122,7 +122,7 @@ export class BotStatusCard extends HTMLElement {
   async #send(verb) {
     const stream = this.#stream;
     const shown = this.#shown; // what the person saw when they pressed
-    const answer = await this.#press.send(() => stream.api.post(verb, { session_id: shown }));
+    const answer = await this.#press.send(verb, () => stream.api.post(verb, { session_id: shown }));
     if (answer?.session) stream.put(answer.session);
   }
 
@@ -138,8 +138,10 @@ export class BotStatusCard extends HTMLElement {
     // A card without an id moves on to a newer session; what came of a press there says nothing of this one.
     if (this.#shown !== null && this.#shown !== session.id) this.#press = new Press(() => this.#render());
     this.#shown = session.id;
-    if (session.stop_requested_at && state !== "lost") this.#press.settle();
-    this.#view.show(session, { state, now, heard, freshness, href: this.getAttribute("href") });
+    if (session.stop_requested_at || hasEnded(session)) this.#press.settle();
+    else if (heard) this.#press.heard(freshness.ageMs);
+    const byHand = this.#press.did("close");
+    this.#view.show(session, { state, now, heard, freshness, href: this.getAttribute("href"), byHand });
     const own = this.getAttribute("token") ? null : new URL("sign-in", this.#stream.api.root).href;
     this.#view.showActions(session, state, this.#stream.mayOperate, this.#press, own);
     return this.#lookSoon();

@@ -45,6 +45,7 @@ p, dl, dd, ol, h2 { margin: 0; padding: 0; }
 .card[data-state="stuck"], .card[data-state="silent"] { --tone: var(--warn); --tone-wash: var(--warn-wash); }
 .card[data-state="failed"] { --tone: var(--bad); --tone-wash: var(--bad-wash); }
 .card[data-state="stopping"] { --tone: var(--calm); --tone-wash: var(--calm-wash); }
+.card[data-state="stopping"][data-late] { --tone: var(--warn); --tone-wash: var(--warn-wash); }
 .card[data-state="lost"], .card[data-state="interrupted"] { --tone: var(--dusk); --tone-wash: var(--dusk-wash); }
 
 header { display: flex; justify-content: space-between; align-items: center; gap: .75rem; }
@@ -61,19 +62,17 @@ header { display: flex; justify-content: space-between; align-items: center; gap
 .card[data-unheard] { --tone: var(--grey); --tone-wash: var(--grey-wash); }
 .card[data-unheard] .emoji { filter: grayscale(1); }
 
-.fresh { display: inline-flex; align-items: center; gap: .45em; font-size: .85rem; color: var(--soft); white-space: nowrap; }
-.fresh::before { content: ""; width: .5rem; height: .5rem; border-radius: 50%; border: 1.5px solid currentColor; }
-.fresh[data-kind="live"] { color: var(--good); }
-.fresh[data-kind="live"]::before { background: currentColor; border-color: transparent; animation: breathe 2.8s ease-in-out infinite; }
-[data-over] .fresh[data-kind="live"], [data-state="lost"] .fresh[data-kind="live"] { color: var(--soft); }
-[data-over] .fresh[data-kind="live"]::before, [data-state="lost"] .fresh[data-kind="live"]::before { animation: none; }
+.fresh { display: inline-flex; align-items: center; gap: .45em; font-size: .78rem; color: var(--soft); white-space: nowrap; }
+.fresh::before { content: ""; width: .42rem; height: .42rem; border-radius: 50%; border: 1.5px solid currentColor; }
+.fresh[data-kind="live"]::before { background: var(--good); border-color: transparent; }
 .fresh[data-kind="polling"] { color: var(--wait); }
 .fresh[data-kind="offline"], .fresh[data-kind="signed_out"], .fresh[data-kind="refused"] { color: var(--bad); font-weight: 600; }
 @keyframes breathe { 50% { opacity: .35; } }
 
 h2 { font-size: 1.2rem; line-height: 1.25; font-weight: 680; letter-spacing: -.01em; }
 h2 a { color: inherit; text-decoration: none; }
-h2 a[href]:hover { text-decoration: underline; text-underline-offset: .15em; }
+h2 a[href] { text-decoration: underline; text-decoration-thickness: 1.5px; text-decoration-color: var(--soft); text-underline-offset: .18em; }
+h2 a[href]:hover { text-decoration-color: currentColor; text-decoration-thickness: 2px; }
 .body { display: grid; grid-template-columns: minmax(0, 1fr); grid-template-rows: 1.6rem 1.35rem auto; }
 .card[data-over] .body, .card[data-state="none"] .body { grid-template-rows: auto; }
 .note { grid-row: 3; }
@@ -90,8 +89,8 @@ h2 a[href]:hover { text-decoration: underline; text-underline-offset: .15em; }
 .counter { display: flex; flex-direction: column; flex: 1 1 20%; min-width: max-content; }
 .counter .value { font-size: clamp(1.4rem, 8.4cqi, 2.1rem); line-height: 1.1; font-weight: 680; letter-spacing: -.02em; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 .counter dt { color: var(--soft); font-size: .85rem; order: 2; }
-.counter dt a { color: inherit; text-decoration: none; }
-.counter dt a[href] { text-decoration: underline; text-decoration-color: var(--line); text-underline-offset: .2em; }
+.counter dt a { color: inherit; text-decoration: none; display: inline-block; padding: .2rem 0; min-width: 1.6rem; }
+.counter dt a[href] { text-decoration: underline; text-decoration-color: var(--soft); text-underline-offset: .2em; }
 .counter dt a[href]:hover { color: var(--ink); text-decoration-color: currentColor; }
 .others { display: flex; flex-wrap: wrap; gap: .3rem .9rem; font-size: .875rem; color: var(--soft); }
 .others div { display: flex; gap: .35em; }
@@ -114,15 +113,20 @@ progress::-moz-progress-bar { background: var(--tone); border-radius: 99px; }
 .steps li[data-state="done"] .step, .steps li[data-state="done"] .time { color: var(--ink); }
 .steps li[data-state="waiting"]::before { border-color: var(--calm); animation: breathe 1.6s ease-in-out infinite; }
 .steps li[data-state="waiting"] .words { color: var(--calm); }
-.steps li[data-state="missed"]::before { border-color: var(--dusk); border-style: dashed; }
-.steps li[data-state="missed"] .words { color: var(--dusk); }
+[data-late] .steps li[data-state="waiting"]::before { border-color: var(--warn); animation: none; }
+[data-late] .steps li[data-state="waiting"] .words { color: var(--warn); }
+.steps li[data-state="missed"]::before, .steps li[data-state="concluded"]::before { border-color: var(--dusk); border-style: dashed; }
+.steps li[data-state="missed"] .words, .steps li[data-state="concluded"] .words { color: var(--dusk); }
+.steps li[data-state="apart"]::before { background: var(--soft); border-color: var(--soft); }
 .steps .step { grid-column: 2; font-weight: 550; }
 .steps .time { grid-column: 3; font-variant-numeric: tabular-nums; }
 .steps .words { grid-column: 4; font-variant-numeric: tabular-nums; }
-.steps li[data-state="waiting"] .words, .steps li[data-state="missed"] .words { grid-column: 3 / 5; }
+.steps .time[hidden] + .words { grid-column: 3 / 5; }
 
 footer { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: .5rem 1rem; }
-.elapsed { color: var(--soft); font-size: .9rem; font-variant-numeric: tabular-nums; }
+.times { display: flex; flex-direction: column; justify-content: center; min-height: 2.5rem; line-height: 1.3; color: var(--soft); font-size: .875rem; font-variant-numeric: tabular-nums; }
+.card[data-over] .times { min-height: 0; }
+.card[data-late] .heard { color: var(--tone); }
 .actions { display: flex; flex-wrap: wrap; align-items: center; justify-content: flex-end; gap: .5rem .75rem; margin-inline-start: auto; }
 .said { color: var(--bad); font-size: .875rem; flex-basis: 100%; text-align: end; }
 button {
@@ -143,7 +147,7 @@ button:disabled { cursor: progress; color: var(--soft); border-color: var(--line
 @container (max-width: 23rem) {
   .steps li { grid-template-columns: 1.35rem minmax(0, 1fr) auto; }
   .steps .time { grid-column: 3; text-align: end; }
-  .steps .words, .steps li[data-state="waiting"] .words, .steps li[data-state="missed"] .words { grid-column: 2 / 4; }
+  .steps .words, .steps .time[hidden] + .words { grid-column: 2 / 4; }
 }
 @media (prefers-reduced-motion: reduce) {
   *, *::before, *::after { animation: none !important; transition: none !important; }

@@ -8,13 +8,15 @@ import {
   countWords,
   detailWords,
   freshnessWords,
+  heardWords,
   lastKnownNote,
   pauseWords,
   runningTime,
+  standsStill,
   stateNote,
 } from "./card_words.js";
 import { element, setAttribute, setText } from "./element.js";
-import { hasEnded } from "./shown_state.js";
+import { hasEnded, heardAt } from "./shown_state.js";
 import { stopSteps } from "./stop_steps.js";
 import { duration } from "./time_words.js";
 
@@ -45,6 +47,7 @@ export class CardView {
     this.error = element("p", { class: "error" });
     this.steps = element("ol", { class: "steps", "aria-label": "Stop" });
     this.elapsed = span("elapsed");
+    this.heard = span("heard");
     this.stop = element("button", { type: "button", part: "stop", class: "stop" });
     this.close = element("button", { type: "button", class: "close" }, "Mark as ended");
     this.said = span("said", { role: "status" });
@@ -56,7 +59,7 @@ export class CardView {
   #assemble() {
     const counters = [...this.counters.values()].map(({ row }) => row);
     this.activity = element("p", { class: "activity" }, this.emoji, this.label, this.since);
-    this.footer = element("footer", {}, this.elapsed, element("span", { class: "actions" }, this.signIn, this.close, this.stop), this.said);
+    this.footer = element("footer", {}, element("span", { class: "times" }, this.elapsed, this.heard), element("span", { class: "actions" }, this.signIn, this.close, this.stop), this.said);
     this.body = element("div", { class: "body" }, this.activity, this.details, this.note);
     return element(
       "article",
@@ -80,32 +83,34 @@ export class CardView {
     setAttribute(this.root, "data-state", "none");
     setText(this.pill, "No picture");
     setText(this.name, words);
-    for (const part of [this.body, this.others, this.progress, this.error, this.steps, this.stop, this.close, this.elapsed]) part.hidden = true;
-    this.said.hidden = this.signIn.hidden = true;
+    for (const part of [this.body, this.others, this.progress, this.error, this.steps, this.footer]) part.hidden = true;
     this.root.querySelector(".counters").hidden = true;
   }
 
   /**
    * @param {object} session the session document
-   * @param {{state: string, now: number, heard: boolean, freshness: object, href: string|null}} picture what was derived
-   *   from it, at which instant of the service, whether the service is still heard, and where the session's own page is
+   * @param {{state: string, now: number, heard: boolean, freshness: object, href: string|null, byHand: boolean}} picture
+   *   what was derived from it, at which instant of the service, whether the service is still heard, where the session's
+   *   own page is, and whether this reader has marked the session as ended
    */
   show(session, picture) {
-    const { state, now, heard, freshness, href } = picture;
+    const { state, now, heard, freshness, href, byHand } = picture;
     this.#freshness(freshness, session);
     this.#announce(session, state);
     setAttribute(this.root, "data-state", state);
+    setAttribute(this.root, "data-late", standsStill(session, state, now));
     setText(this.pill, STATE_NAMES[state]);
     setText(this.name, session.bot_name || "Unnamed bot");
     setAttribute(this.name, "href", href);
-    this.body.hidden = false;
+    this.body.hidden = this.footer.hidden = false;
     this.#activity(session, state, now);
     this.#notes(session, state, now, heard);
     this.#counters(session, href);
     this.#progress(session);
     setText(this.error, [session.error_type, session.error_message].filter(Boolean).join(": "));
-    this.#steps(session, now);
+    this.#steps(session, now, byHand);
     setText(this.elapsed, runningTime(session, state, now));
+    setText(this.heard, state === "lost" ? "" : heardWords(session, now));
   }
 
   /** Shows the buttons as they may be pressed now. `may` is false where this reader may only look. */
@@ -114,9 +119,9 @@ export class CardView {
     this.stop.hidden = !stoppable || ["ended", "gone", "signed_out"].includes(press.state);
     this.stop.disabled = press.state === "sending";
     setText(this.said, press.words);
-    const label = press.state === "sending" ? "Sending…" : press.retry ? "Retry" : "Stop";
+    const [label, spoken] = press.state === "sending" ? ["Sending…", null] : press.retry ? ["Retry", "Retry to stop"] : ["Stop", "Stop"];
     if (this.stop.textContent !== label) this.stop.textContent = label;
-    setAttribute(this.stop, "aria-label", label === "Sending…" ? null : `${label === "Retry" ? "Retry to stop" : "Stop"} ${session.bot_name || "the bot"}`);
+    setAttribute(this.stop, "aria-label", spoken && `${spoken} ${session.bot_name || "the bot"}`);
     setAttribute(this.stop, "data-press", press.state);
     this.close.hidden = !(may && state === "lost");
     this.close.disabled = press.state === "sending";
@@ -156,7 +161,7 @@ export class CardView {
     setAttribute(this.label, "title", this.label.textContent);
     const at = session.activity_at ? Date.parse(session.activity_at) : null;
     if (pause) setText(this.since, pauseWords(session, now));
-    else setText(this.since, past || at === null ? "" : `for ${duration(now - at)}`);
+    else setText(this.since, past || at === null ? "" : `for ${duration((standsStill(session, state, now) ? heardAt(session) : now) - at)}`);
     const details = pause ? session.waiting_reason : over ? "" : detailWords(session.activity_details);
     setText(this.details, details);
     setAttribute(this.details, "title", details || null);
@@ -199,10 +204,10 @@ export class CardView {
     setText(this.done, total ? `${countWords(done)} of ${countWords(total)}` : `${countWords(done)} done`);
   }
 
-  #steps(session, now) {
+  #steps(session, now, byHand) {
     this.steps.hidden = !session.stop_requested_at;
     if (this.steps.hidden) return this.steps.replaceChildren();
-    const rows = stopSteps(session, now);
+    const rows = stopSteps(session, now, { byHand });
     if (this.steps.childElementCount === 0) this.steps.append(...rows.map(({ step, name }) => stepRow(step, name)));
     rows.forEach(({ state, time, words }, index) => {
       const row = this.steps.children[index];

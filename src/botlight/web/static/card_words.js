@@ -46,16 +46,27 @@ function endNote(verb, session, now) {
   return `${verb} at ${clockTime(session.ended_at, now)}`;
 }
 
+/** A stop that nobody hears of: how far it had come, and what it hangs on. */
+function stoppingNote(session, now) {
+  if (!isLate(session, now)) return "";
+  const next = session.stop_seen_at
+    ? "It has seen the stop; its end is not reported yet."
+    : session.stop_delivered_at
+      ? "The stop has reached it; what comes of it, its next word says."
+      : "The stop waits for its next word.";
+  return `Not heard for ${stopwatch(now - heardAt(session))}. ${next}`;
+}
+
 const NOTES = {
-  stuck: (session, now) => `Alive, but nothing has moved for ${duration(now - progressedAt(session))}`,
-  stopping: (session, now) => (isLate(session, now) ? `No word for ${duration(now - heardAt(session))}` : ""),
-  silent: (session, now) => `No word for ${duration(now - heardAt(session))}; it means to speak every ${session.heartbeat_s} s`,
+  stuck: (session, now) => `It speaks, but nothing has moved for ${duration(now - progressedAt(session))}`,
+  stopping: stoppingNote,
+  silent: (session, now) => `Not heard for ${stopwatch(now - heardAt(session))}. It means to speak every ${session.heartbeat_s} s.`,
   lost: lostNote,
   completed: (session, now) => endNote("Finished", session, now),
   failed: (session, now) => endNote("Ended with an error", session, now),
   stopped: (session, now) => endNote("Stopped", session, now),
   interrupted: (session, now) =>
-    session.inferred ? `No end was reported; concluded at ${clockTime(session.ended_at, now)}` : endNote("Cut off", session, now),
+    session.inferred ? `No end was reported; last heard at ${clockTime(heardAt(session), now)}` : endNote("Cut off", session, now),
 };
 
 /** The sentence that explains the shown state, or "". */
@@ -88,31 +99,38 @@ export function detailWords(details) {
     .join(" · ");
 }
 
-/** The running time: of an ended session how long it ran, of a lost one how long it was heard. */
+/** From here on a card says how long the bot has not spoken. */
+const HEARD_MS = 10_000;
+
+/** Whether the bot's own clocks stand still: what it did since it was last heard, nobody knows. */
+export const standsStill = (session, state, now) => state === "lost" || (!session.ended_at && isLate(session, now));
+
+/** The running time: of an ended session how long it ran, of one that is silent how long it was heard. */
 export function runningTime(session, state, now) {
   const began = Date.parse(session.started_at);
   if (session.ended_at) return `ran ${duration(Date.parse(session.ended_at) - began)}`;
-  if (state === "lost") return `heard for ${duration(heardAt(session) - began)}`;
+  if (standsStill(session, state, now)) return `heard for ${stopwatch(heardAt(session) - began)}`;
   return `running ${stopwatch(now - began)}`;
 }
 
-const LIVE = {
-  lost: ["listening", "Nothing is heard of the bot; its next report shows at once"],
-  ended: ["up to date", "It has ended; should anything change, it shows at once"],
-};
+/** "heard 12 s ago", of a bot that runs; "" where it has just spoken. */
+export function heardWords(session, now) {
+  const quiet = now - heardAt(session);
+  return session.ended_at || quiet <= HEARD_MS ? "" : `heard ${duration(quiet)} ago`;
+}
 
 /**
- * The freshness mark: what it says, and what it says on a longer look. It speaks of the picture and not of the bot, so
- * nothing that has ended is called live.
+ * The freshness mark: what it says, and what it says on a longer look. It speaks of the page and not of the bot, so it
+ * names the page, and beside a bot that is not heard or has ended nothing is called live.
  */
 export function freshnessWords({ kind, ageMs, reason }, session = null) {
-  const about = session && (session.ended_at ? "ended" : session.status);
+  const quiet = session !== null && session.status !== "running";
   const words = {
-    connecting: ["connecting…", "Nothing has been heard from Botlight yet"],
-    live: LIVE[about] ?? ["live", "Changes show at once"],
-    polling: ["polling", "The live stream cannot be had; asking every 10 s"],
-    offline: [`offline ${duration(ageMs)}`, "Botlight is not heard; this is the last known picture"],
-    signed_out: ["signed out", "Sign in to see what the bot does now"],
+    connecting: ["page connecting…", "Nothing has been heard from Botlight yet"],
+    live: quiet ? ["page up to date", "Should anything change, this page shows it at once"] : ["page live", "This page shows changes at once"],
+    polling: ["page polling every 10 s", "The live stream cannot be had, so this page asks every 10 s"],
+    offline: [`page offline ${duration(ageMs)}`, "This page does not hear Botlight; it shows the last known picture"],
+    signed_out: ["signed out", "Sign in to see what your bots do"],
     refused: ["not allowed", reason ?? ""],
   };
   return words[kind];

@@ -1,20 +1,30 @@
 /** The four steps of a stop, each from its own fact in the session document. Pure. */
 
-import { hasEnded } from "./shown_state.js";
+import { hasEnded, heardAt, isLate } from "./shown_state.js";
 import { clockTime, duration, span } from "./time_words.js";
 
 const WAITING = {
   requested: "",
   delivered: "on its way to the bot",
-  seen: "the bot looks after its current step",
+  seen: "the bot will look after its current step is done",
   ended: "the bot is finishing",
 };
+const LATE = "waits for the bot's next word";
 const NAMES = { requested: "Requested", delivered: "Delivered", seen: "Seen", ended: "Ended" };
 const OUTCOMES = { success: "as completed", failed: "as failed", interrupted: "as interrupted" };
 
+/** What the bot said about its end, and how long after the press that was: one total, and no sum to be done in the head. */
 function endWords(session) {
-  if (session.inferred) return "concluded from silence";
-  return ["the bot reported its end", OUTCOMES[session.outcome]].filter(Boolean).join(" ");
+  const total = Date.parse(session.ended_at) - Date.parse(session.stop_requested_at);
+  const after = total >= 0 ? `${span(total)} after Stop was pressed` : "before Stop was pressed";
+  const outcome = OUTCOMES[session.outcome];
+  return `the bot reported its end${outcome ? ` ${outcome}` : ""}, ${after}`;
+}
+
+/** An end without the bot's word: when it was last heard, and who concluded. */
+function concludedWords(session, now, byHand) {
+  const heard = `last heard ${clockTime(heardAt(session), now, { seconds: true })}`;
+  return `${heard} · ${byHand ? "you marked it as ended" : "concluded from silence"}`;
 }
 
 function missed(step, session) {
@@ -25,10 +35,12 @@ function missed(step, session) {
 /**
  * @param {object} session a session document with a stop requested
  * @param {number} now milliseconds since 1970 by the service's clock
- * @returns {{step: string, name: string, state: "done"|"waiting"|"missed"|"ahead", time: string, words: string}[]}
- *   one row per step; `waiting` is the one that everything now hangs on
+ * @param {{byHand?: boolean}} [known] whether the reader has marked it as ended
+ * @returns {{step: string, name: string, state: "done"|"waiting"|"missed"|"ahead"|"concluded"|"apart", time: string, words: string}[]}
+ *   one row per step; `waiting` is the one that everything now hangs on, `concluded` an end without the bot's word,
+ *   `apart` a fact that lies before the one above it and so is no result of it
  */
-export function stopSteps(session, now) {
+export function stopSteps(session, now, { byHand = false } = {}) {
   const facts = {
     requested: session.stop_requested_at,
     delivered: session.stop_delivered_at,
@@ -40,15 +52,17 @@ export function stopSteps(session, now) {
   let reached = true;
   return Object.entries(facts).map(([step, at]) => {
     const row = { step, name: NAMES[step], time: "", words: "" };
+    if (at && step === "ended" && session.inferred) return { ...row, state: "concluded", words: concludedWords(session, now, byHand) };
     if (at) {
-      const gap = step === "requested" ? "" : `+${span(Date.parse(at) - last)}`;
-      last = Date.parse(at);
-      const words = step === "ended" ? endWords(session) : "";
-      return { ...row, state: "done", time: clockTime(at, now, { seconds: true }), words: [gap, words].filter(Boolean).join(" · ") };
+      const gap = Date.parse(at) - last;
+      last = Math.max(last, Date.parse(at));
+      const words = step === "ended" ? endWords(session) : gap > 0 ? `+${span(gap)}` : "";
+      return { ...row, state: gap < 0 ? "apart" : "done", time: clockTime(at, now, { seconds: true }), words };
     }
     if (over) return { ...row, state: "missed", words: missed(step, session) };
     if (!reached) return { ...row, state: "ahead" };
     reached = false;
+    if (isLate(session, now)) return { ...row, state: "waiting", words: LATE };
     return { ...row, state: "waiting", words: `${WAITING[step]} · ${duration(now - last)}` };
   });
 }
