@@ -4,10 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # As root the missing Debian packages are installed; everybody else is told the one line that installs them.
-need = command -v $(1) >/dev/null || { if [ "$$(id -u)" = 0 ]; then $(2); else echo "make needs $(3): sudo apt-get install $(3)" >&2; exit 1; fi; }
+missing = if [ "$$(id -u)" = 0 ]; then $(call apt,$(1)); else echo "make needs $(1): sudo apt-get install $(1)" >&2; exit 1; fi
 apt = { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null; }
 
 compile = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package botlight --no-emit-package botlight-reporter
+
+# Playwright's driver needs libatomic; the pages show emoji.
+browser = chromium libatomic1 fonts-noto-color-emoji
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test fresh lint types audit bench wheels lock format clean
@@ -16,7 +19,7 @@ help: ## say what the words mean
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { if [ "$$(id -u)" = 0 ]; then $(call apt,python3-venv); else echo "make needs python3-venv: sudo apt-get install python3-venv" >&2; exit 1; fi; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { $(call missing,python3-venv); }
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: requirements.lock pyproject.toml client/pyproject.toml | $(BIN)/python
@@ -32,7 +35,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 
 .PHONY: chromium
 chromium:
-	@$(call need,chromium,$(call apt,chromium fonts-noto-color-emoji),chromium)
+	@{ command -v chromium && /sbin/ldconfig -p | grep libatomic.so.1; } >/dev/null || { $(call missing,$(browser)); }
 
 demo: $(VENV)/.run ## start service, job board and bot; print the link; Ctrl-C ends all
 	@exec $(BIN)/python -m examples.demo
