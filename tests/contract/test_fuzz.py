@@ -30,6 +30,7 @@ REFUSED: Final = [
 LIFE: Final = SCHEMA.include(
     operation_id=["start", "heartbeat", "complete", "status", "session", "timeline", "jobs", "stop", "close"]
 )
+ROUNDS: Final = 8
 FUZZ: Final = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 NewCaller = Callable[[str], Caller]
@@ -121,8 +122,12 @@ def life(caller: Caller, steps: dict[str, list[str]]) -> Any:
 def test_a_session_from_start_to_end(new_caller: NewCaller, kind: str) -> None:
     """Along the links of the contract (start, heartbeat, complete, and what a person does) every answer fits too."""
     steps: dict[str, list[str]] = {}
-    tries = settings(FUZZ, max_examples=50, stateful_step_count=8, derandomize=True, phases=[Phase.generate])
-    run_state_machine_as_test(life(new_caller(kind), steps), settings=tries)
-    words = [" ".join(dict.fromkeys(one)) for one in steps.values()]
-    assert any("start heartbeat complete" in one for one in words), words
-    assert kind != "person" or any("stop" in one for one in words), words
+    tries = settings(FUZZ, max_examples=50, stateful_step_count=8, phases=[Phase.generate])
+    for _ in range(ROUNDS):  # the ids that the service makes lead the machine elsewhere each time
+        run_state_machine_as_test(life(new_caller(kind), steps), settings=tries)
+        words = [" ".join(dict.fromkeys(one)) for one in steps.values()]
+        whole = any("start heartbeat complete" in one for one in words)
+        stopped = kind != "person" or any("stop" in one for one in words)
+        if whole and stopped:
+            return
+    pytest.fail(f"no session went from start to end in {ROUNDS} rounds")
