@@ -30,7 +30,7 @@ REFUSED: Final = [
 LIFE: Final = SCHEMA.include(
     operation_id=["start", "heartbeat", "complete", "status", "session", "timeline", "jobs", "stop", "close"]
 )
-ROUNDS: Final = 8
+ROUNDS: Final = 24
 FUZZ: Final = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 NewCaller = Callable[[str], Caller]
