@@ -461,13 +461,22 @@ class FakeService:
         shown = self._shown(document, Stream(user_id, scope == "embed"))
         return JSONResponse({"session": shown, "server_time": _now()})
 
-    async def _timeline(self, request: Request, *_: str) -> Response:
+    async def _timeline(self, request: Request, user_id: str, _: str) -> Response:
+        if self._owned(request.path_params["id"], user_id) is None:
+            return _problem(404, "problem-unknown")
         return JSONResponse({"facts": self.facts.get(request.path_params["id"], []), "next_cursor": None})
 
-    async def _jobs(self, request: Request, *_: str) -> Response:
+    async def _jobs(self, request: Request, user_id: str, _: str) -> Response:
+        if self._owned(request.path_params["id"], user_id) is None:
+            return _problem(404, "problem-unknown")
         outcome = request.query_params.get("outcome")
-        jobs = [job for job in self.jobs.get(request.path_params["id"], []) if outcome in (None, job["outcome"])]
-        return JSONResponse({"jobs": jobs, "next_cursor": None})
+        stored = self.jobs.get(request.path_params["id"], [])
+        strongest = {job["key"]: job for job in stored}  # a test that strengthens an outcome appends it
+        jobs = [job for job in stored if outcome in (None, job["outcome"]) and strongest[job["key"]] is job]
+        after, limit = int(request.query_params.get("cursor", "0")), int(request.query_params["limit"])
+        page = [job for job in jobs if job["n"] > after]
+        more = len(page) > limit
+        return JSONResponse({"jobs": page[:limit], "next_cursor": str(page[limit - 1]["n"]) if more else None})
 
     async def _stop(self, request: Request, user_id: str, _: str) -> Response:
         asked = await request.json()

@@ -84,7 +84,7 @@ def looks(browser: Browser, service: FakeService, console: Console) -> Iterator[
         if page.locator("#fresh").count():
             expect(page.locator("#fresh")).to_have_text("page live")
         if path == "#tokens":
-            page.get_by_label("It may").select_option("embed")
+            page.get_by_label("It is for").select_option("embed")
         return page
 
     yield look

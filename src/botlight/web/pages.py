@@ -6,12 +6,13 @@ Knows no framework and no service: what a page shows of a session comes to it ov
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib import resources
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -54,6 +55,7 @@ MEDIA_TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
     ".png": "image/png",
+    ".py": "text/x-python; charset=utf-8",
     ".webmanifest": "application/manifest+json",
 }
 
@@ -78,9 +80,13 @@ class StaticFile:
 
 @cache
 def static_files() -> Mapping[str, StaticFile]:
-    """Every static file by its path below `/static/`. Read once: they are small, and no path of a client is opened."""
+    """Every static file by its path below `/static/`. Read once: they are small, and no path of a client is opened.
+
+    The reporter is among them: it is one file to put beside a bot, and the page offers it for download.
+    """
     root = resources.files("botlight.web").joinpath("static")
-    return MappingProxyType({file.name: _static_file(file) for file in root.iterdir() if file.is_file()})
+    files = [*(file for file in root.iterdir() if file.is_file()), _reporter()]
+    return MappingProxyType({file.name: _static_file(file) for file in files})
 
 
 def render(page: Page, *, base: str, user: str | None, csrf: str | None, version: str, session_id: str = "") -> str:
@@ -122,7 +128,15 @@ def _environment() -> Environment:
     )
 
 
-def _static_file(file: Traversable) -> StaticFile:
+def _reporter() -> Path:
+    """The installed reporter. Found and not imported: the service runs none of its code."""
+    spec = importlib.util.find_spec("status_reporter")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("status_reporter.py: expected the distribution botlight-reporter to be installed")
+    return Path(spec.origin)
+
+
+def _static_file(file: Traversable | Path) -> StaticFile:
     body = file.read_bytes()
     media_type = MEDIA_TYPES[PurePosixPath(file.name).suffix]
     return StaticFile(body=body, media_type=media_type, etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"')

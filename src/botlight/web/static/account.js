@@ -20,6 +20,25 @@ export function wireSignOut(api) {
   });
 }
 
+/** Whether this page has said that nobody is signed in. */
+let out = false;
+
+/**
+ * Says that nobody is signed in, and offers the sign-in in place of the sign-out; returns whether that is so. Once
+ * somebody is signed in again, perhaps somebody else, the page begins anew.
+ */
+export function showSignedOut(kind) {
+  if (out && ["live", "polling"].includes(kind)) location.reload();
+  const now = kind === "signed_out";
+  if (now && !out) {
+    out = true;
+    document.documentElement.dataset.signedOut = "";
+    document.getElementById("signed-out").hidden = false;
+    document.title = "Signed out · Botlight";
+  }
+  return out;
+}
+
 /** Leaves for the sign-in page. */
 export function goToSignIn() {
   location.assign(new URL("sign-in", HOME));

@@ -4,11 +4,11 @@
  */
 
 import "./bot-status-card.js";
-import { HOME, pageApi, wireSignOut } from "./account.js";
+import { HOME, pageApi, showSignedOut, wireSignOut } from "./account.js";
 import { freshnessWords } from "./card_words.js";
 import { Columns } from "./columns.js";
 import { element, setAttribute, setText } from "./element.js";
-import { wireEmptyState } from "./empty_state.js";
+import { EmptyState } from "./empty_state.js";
 import { Hand } from "./hand.js";
 import { RefusalList } from "./refusals.js";
 import { hasEnded } from "./shown_state.js";
@@ -16,6 +16,8 @@ import { openStream } from "./stream.js";
 import { TokenPanel } from "./tokens.js";
 
 const SECOND_MS = 1000;
+/** Whether this browser's person has folded the ended sessions away. */
+const FOLDED = "botlight ended folded";
 const part = (id) => document.getElementById(id);
 
 const api = pageApi();
@@ -24,6 +26,7 @@ const hand = new Hand(lists, () => draw());
 const columns = lists.map((list) => new Columns(list, () => hand.holds, () => lookWhereCardsStand(list)));
 const refusals = new RefusalList(api, part("refusals"), part("refusal-list"), () => hand.holds);
 const tokens = new TokenPanel(api, part("tokens"), () => stream.listed());
+const emptyState = new EmptyState(api, HOME);
 const cards = new Map();
 /** The sessions on the screen, in their order. */
 let running = [];
@@ -37,14 +40,19 @@ const { stream } = openStream(HOME.href, null, ({ kind }) => {
 });
 
 wireSignOut(api);
-wireEmptyState(api, HOME);
 setInterval(() => document.hidden || draw(), SECOND_MS);
+part("ended").open = localStorage.getItem(FOLDED) === null;
+part("ended").addEventListener("toggle", () => {
+  if (part("ended").open) localStorage.removeItem(FOLDED);
+  else localStorage.setItem(FOLDED, "yes");
+  columns[1].lay();
+});
 draw();
 
 function draw() {
   const freshness = stream.freshness();
   drawFreshness(freshness);
-  part("signed-out").hidden = freshness.kind !== "signed_out";
+  if (showSignedOut(freshness.kind)) return clear();
   if (!heard && !["live", "polling"].includes(freshness.kind)) return undefined;
   heard = true;
   const sessions = stream.listed();
@@ -60,6 +68,15 @@ function draw() {
   const alive = sessions.filter((session) => !hasEnded(session)).length;
   document.title = `${alive ? `(${alive}) ` : ""}Your bots · Botlight`;
   return undefined;
+}
+
+/** Signed out: nothing of anybody's bots stays on the screen. */
+function clear() {
+  lists.forEach((list) => place(list, []));
+  forget([]);
+  tokens.close();
+  refusals.clear();
+  emptyState.clear();
 }
 
 /** The order to show: the list's own, or, while a hand is on the cards, the one that stands, with what is new below. */

@@ -130,7 +130,8 @@ export class BotStatusCard extends HTMLElement {
     if (!this.#stream) return;
     const freshness = this.#stream.freshness();
     const session = this.#stream.get(this.#id);
-    if (!session) return this.#view.showNothing(this.#nothing(freshness), freshness);
+    // Whoever comes by a page that is signed out sees nothing of anybody's bot.
+    if (!session || freshness.kind === "signed_out") return this.#view.showNothing(this.#nothing(freshness), this.#missing ? null : freshness);
     // Without word from the service nothing is concluded from the passing of time: the picture stays as it was heard.
     const heard = ["live", "polling"].includes(freshness.kind);
     const now = this.#stream.now() - (heard ? 0 : freshness.ageMs);
@@ -158,7 +159,7 @@ export class BotStatusCard extends HTMLElement {
   }
 
   #nothing({ kind }) {
-    if (this.#missing) return this.#missing;
+    if (kind !== "signed_out" && this.#missing) return this.#missing;
     if (!this.#id && kind === "live") return "No bot is reporting";
     return { signed_out: "Signed out", refused: "Not allowed to look", offline: "No connection" }[kind] ?? "Loading…";
   }

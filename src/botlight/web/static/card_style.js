@@ -62,7 +62,7 @@ header { display: flex; justify-content: space-between; align-items: center; gap
 .card[data-unheard] { --tone: var(--grey); --tone-wash: var(--grey-wash); }
 .card[data-unheard] .emoji { filter: grayscale(1); }
 
-.fresh { display: inline-flex; align-items: center; gap: .45em; font-size: .78rem; color: var(--soft); white-space: nowrap; }
+.fresh { margin-inline-start: auto; display: inline-flex; align-items: center; gap: .45em; font-size: .78rem; color: var(--soft); white-space: nowrap; }
 .fresh::before { content: ""; width: .42rem; height: .42rem; border-radius: 50%; border: 1.5px solid currentColor; }
 .fresh[data-kind="live"]::before { background: var(--good); border-color: transparent; }
 .fresh[data-kind="polling"] { color: var(--wait); }

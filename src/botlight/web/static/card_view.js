@@ -77,12 +77,14 @@ export class CardView {
     );
   }
 
-  /** A card without a session: while the first picture is on its way, and when there is none to be had. */
+  /** A card without a session: while the first picture is on its way, and when there is none (`freshness` is null). */
   showNothing(words, freshness) {
-    this.#freshness(freshness);
+    if (freshness) this.#freshness(freshness);
+    else this.fresh.hidden = true;
     setAttribute(this.root, "data-state", "none");
-    setText(this.pill, "No picture");
+    setText(this.pill, "");
     setText(this.name, words);
+    setAttribute(this.name, "href", null);
     for (const part of [this.body, this.others, this.progress, this.error, this.steps, this.footer]) part.hidden = true;
     this.root.querySelector(".counters").hidden = true;
   }

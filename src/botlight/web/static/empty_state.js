@@ -2,35 +2,59 @@
 
 import { copy } from "./account.js";
 
-const lines = (token, address) => `from status_reporter import StatusReporter  # the one file, beside your bot
+const lines = (token, address) => `from status_reporter import StatusReporter
 
 reporter = StatusReporter("${token}", "${address}", name="My bot")
-
-with reporter.session(version="1.0"):
-    for job in reporter.track(find_jobs(), found=True, activity="applying"):  # ends when you press Stop
+with reporter.session("1.0"):
+    for job in reporter.track(find_jobs(), activity="applying"):  # ends when you press Stop
+        report = reporter.job(job.id, title=job.title, url=job.url)
         if apply_to(job):
-            reporter.increment_jobs_applied()
+            report.applied()
         else:
-            reporter.increment_jobs_failed()
+            report.failed("the form refused it")
 `;
 
-/** Writes the lines and wires their two buttons. */
-export function wireEmptyState(api, home) {
-  const [paste, make, copier, said] = ["paste", "make-token", "copy", "paste-said"].map((id) => document.getElementById(id));
-  const address = home.href.replace(/\/$/u, "");
-  paste.textContent = lines("TOKEN", address);
-  copier.hidden = false;
-  copier.addEventListener("click", () => copy(paste.textContent, said));
-  make.addEventListener("click", async () => {
-    make.disabled = true;
+const WITHOUT = "TOKEN";
+
+/** The lines and their two buttons. Nothing is copied before a token is in: with the word in its place no bot would be heard. */
+export class EmptyState {
+  #api;
+  #address;
+  #paste = document.getElementById("paste");
+  #make = document.getElementById("make-token");
+  #copier = document.getElementById("copy");
+  #said = document.getElementById("paste-said");
+
+  constructor(api, home) {
+    this.#api = api;
+    this.#address = home.href.replace(/\/$/u, "");
+    this.#copier.addEventListener("click", () => copy(this.#paste.textContent, this.#said));
+    this.#make.addEventListener("click", () => this.#put());
+    this.clear();
+  }
+
+  /** Shows the lines without a token. */
+  clear() {
+    this.#paste.textContent = lines(WITHOUT, this.#address);
+    this.#said.textContent = "";
+    this.#make.hidden = this.#make.disabled = false;
+    this.#copier.disabled = true;
+    this.#copier.title = "First make a token";
+  }
+
+  async #put() {
+    this.#make.disabled = true;
     try {
-      const { secret } = await api.post("tokens", { name: "My bot", scope: "report" });
-      paste.textContent = lines(secret, address);
-      said.textContent = "The token is in. It is not shown again: copy the lines now.";
-      make.hidden = true;
+      const { secret } = await this.#api.post("tokens", { name: "My bot", scope: "report" });
+      this.#paste.textContent = lines(secret, this.#address);
+      this.#said.textContent = "The token is in. It is not shown again: copy the lines now.";
+      this.#make.hidden = true;
+      this.#copier.disabled = false;
+      this.#copier.title = "";
+      this.#copier.focus();
     } catch (error) {
-      said.textContent = `No token was made: ${error.message}`;
-      make.disabled = false;
+      this.#said.textContent = `No token was made: ${error.message}`;
+      this.#make.disabled = false;
     }
-  });
+  }
 }

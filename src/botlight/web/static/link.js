@@ -16,7 +16,7 @@ const secret = decodeURIComponent(location.hash.slice(1));
 if (secret) history.replaceState(null, "", location.pathname);
 else {
   said.textContent = "This address lacks the secret of a link: open the link as it was printed.";
-  button.disabled = true;
+  button.hidden = true;
 }
 
 button.addEventListener("click", async () => {
@@ -27,6 +27,8 @@ button.addEventListener("click", async () => {
     location.assign(HOME);
   } catch (error) {
     said.textContent = error.status === 401 ? SPENT : error.message;
-    button.disabled = error.status === 401;
+    button.disabled = false;
+    // A link that is used up leaves nothing to press.
+    button.hidden = error.status === 401;
   }
 });

@@ -32,6 +32,13 @@ export class RefusalList {
     }
   }
 
+  /** Leaves nothing of it on the page. */
+  clear() {
+    this.#shown = "";
+    this.#box.hidden = true;
+    this.#list.replaceChildren();
+  }
+
   #show(refusals) {
     const told = JSON.stringify(refusals);
     if (told === this.#shown || this.#still()) return;

@@ -1,6 +1,7 @@
 /** A session's timeline: its facts, the newest on top. */
 
 import { activityFace } from "./activities.js";
+import { detailWords } from "./card_words.js";
 import { element } from "./element.js";
 import { clockTime, duration } from "./time_words.js";
 
@@ -27,20 +28,38 @@ export function factWords({ kind, data }) {
   return WORDS[kind]?.(data) ?? kind.replaceAll(/[._]/gu, " ");
 }
 
+/** What stands below a fact: the job that an activity was about, and the error that the bot ended with. */
+function moreWords({ kind, at, data }, session) {
+  if (kind === "activity") return detailWords(data.details);
+  if (kind !== "session.ended" || session?.ended_at !== at) return "";
+  return [session.error_type, session.error_message].filter(Boolean).join(": ");
+}
+
 /** Reads the facts page by page, and takes those that come through the stream. */
 export class Timeline {
   #api;
   #id;
   #list;
   #said;
+  #missing;
   #facts = new Map();
+  #session = null;
   #reading = false;
 
-  constructor(api, id, list, said) {
+  /** `missing(words)` is called when there is no such session. */
+  constructor(api, id, { list, said, missing }) {
     this.#api = api;
     this.#id = id;
     this.#list = list;
     this.#said = said;
+    this.#missing = missing;
+  }
+
+  /** Takes the session's newest document: its error belongs to the end. */
+  about(session) {
+    const told = this.#session?.error_message === session.error_message && this.#session?.ended_at === session.ended_at;
+    this.#session = session;
+    if (!told) this.#draw();
   }
 
   /** Reads everything again. */
@@ -58,7 +77,8 @@ export class Timeline {
       this.#said.textContent = this.#facts.size ? "" : "Nothing yet.";
       this.#draw();
     } catch (error) {
-      this.#said.textContent = error.status === 404 ? "" : `Not to be had now: ${error.message}`;
+      if (error.status === 404 || error.status === 410) this.#missing("There is no such session");
+      else this.#said.textContent = `Not to be had now: ${error.message}`;
     } finally {
       this.#reading = false;
     }
@@ -74,15 +94,20 @@ export class Timeline {
   #draw() {
     const facts = [...this.#facts.values()].sort((a, b) => b.n - a.n);
     const now = Date.now();
+    let above = "";
     this.#list.replaceChildren(
-      ...facts.map((fact) =>
-        element(
+      ...facts.map((fact) => {
+        const more = moreWords(fact, this.#session);
+        // What was done about one job stands together, with its name once.
+        const same = more !== "" && more === above;
+        above = more;
+        return element(
           "li",
-          { "data-kind": fact.kind },
+          { "data-kind": fact.kind, "data-same": same },
           element("time", { datetime: fact.at }, clockTime(fact.at, now, { seconds: true })),
-          element("span", {}, factWords(fact)),
-        ),
-      ),
+          element("span", {}, factWords(fact), more && !same ? element("span", { class: "about" }, more) : null),
+        );
+      }),
     );
   }
 }

@@ -3,18 +3,21 @@
 import { HOME, copy } from "./account.js";
 import { element } from "./element.js";
 import { clockTime } from "./time_words.js";
+import { TokenList } from "./token_list.js";
 
-const SCOPES = { report: "report", view: "look", operate: "look and stop", embed: "public card" };
+/** "last used" is kept current while the panel is open. */
+const EVERY_MS = 10_000;
 
 /** What to put on a page for an embed token: the newest session of its bot, or its one session. */
 const snippet = (secret, token) => `<script type="module" src="${new URL("static/bot-status-card.js", HOME)}"></script>
 <bot-status-card${token.session_id ? ` session="${token.session_id}"` : ""} token="${secret}"></bot-status-card>`;
 
-/** Fills the panel when it is opened, and after each change. */
+/** Fills the panel when it is opened, after each change, and every ten seconds. */
 export class TokenPanel {
   #api;
   #panel;
   #sessions;
+  #list;
 
   /** `sessions` gives the sessions of the board: what an embed token can be made for. */
   constructor(api, panel, sessions) {
@@ -24,6 +27,8 @@ export class TokenPanel {
     this.#form.addEventListener("submit", (event) => this.#make(event));
     this.#form.elements.scope.addEventListener("change", () => this.#embed());
     this.#part("#copy-secret").addEventListener("click", () => copy(this.#part("#secret").textContent, this.#said));
+    this.#list = new TokenList(this.#part("#token-table"), (token) => this.#revoke(token));
+    setInterval(() => this.#panel.open && !document.hidden && this.#ask((tokens) => this.#list.take(tokens)), EVERY_MS);
     if (panel.open) this.show();
   }
 
@@ -39,51 +44,35 @@ export class TokenPanel {
     return this.#panel.querySelector(selector);
   }
 
-  /** Asks for the list and shows it. */
-  async show() {
+  /** Asks for the list and shows it anew. */
+  show() {
+    return this.#ask((tokens) => this.#list.show(tokens));
+  }
+
+  /** Closes it, and leaves nothing of it on the page. */
+  close() {
+    this.#panel.open = false;
+    this.#list.clear();
+    this.#part("#secret").textContent = this.#said.textContent = "";
+    this.#part("#token-secret").hidden = true;
+  }
+
+  async #ask(take) {
     try {
-      const { tokens } = await this.#api.get("tokens");
-      this.#part("#token-table").replaceChildren(tokens.length ? this.#table(tokens) : element("p", { class: "hint" }, "None yet."));
+      take((await this.#api.get("tokens")).tokens);
     } catch (error) {
       this.#said.textContent = `The list is not to be had: ${error.message}`;
     }
   }
 
-  #table(tokens) {
-    return element("ul", { class: "tokens" }, ...tokens.map((token) => this.#row(token)));
-  }
-
-  #row(token) {
-    const now = Date.now();
-    const facts = [
-      SCOPES[token.scope] ?? token.scope,
-      token.bot && `bot ${token.bot}`,
-      token.session_id && `session ${token.session_id.slice(0, 8)}`,
-      token.origin && `on ${token.origin}`,
-      token.last_used_at ? `last used ${clockTime(token.last_used_at, now)}` : "never used",
-      token.expires_at && `until ${clockTime(token.expires_at, now)}`,
-    ].filter(Boolean);
-    const revoke = element("button", { type: "button", class: "quiet", "aria-label": `Revoke ${token.name}` }, "Revoke");
-    revoke.addEventListener("click", () => this.#revoke(token, revoke));
-    const words = element("div", {}, element("strong", {}, token.name), element("span", { class: "hint" }, facts.join(" · ")));
-    return element("li", {}, words, revoke);
-  }
-
-  /** Revoking cannot be taken back and cuts off whoever uses the token: it takes a second press. */
-  async #revoke(token, button) {
-    if (button.dataset.sure === undefined) {
-      button.dataset.sure = "";
-      button.textContent = "Really revoke";
-      return;
-    }
-    button.disabled = true;
+  async #revoke(token) {
     try {
       await this.#api.delete(`tokens/${encodeURIComponent(token.id)}`);
       this.#said.textContent = `${token.name} is revoked.`;
-      await this.show();
+      return true;
     } catch (error) {
       this.#said.textContent = `Not revoked: ${error.message}`;
-      button.disabled = false;
+      return false;
     }
   }
 
@@ -120,15 +109,19 @@ export class TokenPanel {
 
   async #make(event) {
     event.preventDefault();
+    const button = this.#form.querySelector("[type=submit]");
+    button.disabled = true;
     try {
       const { secret, token } = await this.#api.post("tokens", this.#request());
       this.#part("#secret").textContent = token.scope === "embed" ? snippet(secret, token) : secret;
       this.#part("#token-secret").hidden = false;
       this.#said.textContent = "Made.";
       this.#form.elements.name.value = "";
-      await this.show();
+      await this.#ask((tokens) => this.#list.take(tokens));
     } catch (error) {
       this.#said.textContent = `Not made: ${error.message}`;
+    } finally {
+      button.disabled = false;
     }
   }
 }
