@@ -38,6 +38,10 @@ CONFIG: Final = SchemathesisConfig.from_dict(
             # Who may ask and which methods a path knows has tests of its own, with every scope.
             "ignored_auth": {"enabled": False},
             "unsupported_method": {"enabled": False},
+            # What is too large is refused before it is read.
+            "negative_data_rejection": {
+                "expected-statuses": ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429"]
+            },
             "positive_data_acceptance": {
                 "expected-statuses": ["2xx", "304", "401", "403", "404", "409", "410", "413", "429"]
             },
