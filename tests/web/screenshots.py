@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,14 +24,17 @@ from tests.web.real_service import Bot, SignIn, serving
 WIDE: Final = (1120, 760)
 PHONE: Final = (360, 780)
 LOST_MS: Final = 90_000
-JOBS: Final = [
-    ("Data engineer", "Acme", "applied", None),
-    ("Backend developer, Python", "Globex", "applied", None),
-    ("Analytics engineer", "Initech", "failed", "The form was closed"),
-    ("Platform engineer", "Umbrella", "skipped", "Closed before it was opened"),
-    ("Junior data scientist", "Hooli", "applied", None),
-]
+CREDITS: Final = 0.5
 FORM: Final = {"name": "filling_form", "details": {"title": "Data engineer", "company": "Acme"}, "n": 2}
+MORNING: Final = [
+    ("Junior data scientist", "Hooli", "applied", None),
+    ("Backend developer, Python", "Globex", "applied", None),
+    ("Platform engineer", "Umbrella", "skipped", "Closed before it was opened"),
+    ("Analytics engineer", "Initech", "failed", "The form asked for a driving licence"),
+    ("Data analyst", "Stark Industries", "applied", None),
+    ("Machine learning engineer", "Cyberdyne", "applied", None),
+    ("Database administrator", "Tyrell", "applied", None),
+]
 
 
 class Studio:
@@ -42,8 +45,6 @@ class Studio:
         self._person = person
         self._folder = folder
         self._token = person.token("report")[1]
-        self._quiet = threading.Event()
-        self.pages: list[Page] = []
 
     def bot(self, name: str, activity: str | dict[str, Any], counters: Mapping[str, float], **fields: Any) -> Bot:
         """A bot that has reported once."""
@@ -71,6 +72,7 @@ class Studio:
     def shoot(self, page: Page, name: str, session_id: str | None = None) -> None:
         """A picture of a card, or of the whole page."""
         path = self._folder / f"{name}.png"
+        page.wait_for_timeout(900)  # buttons that have just moved are dimmed for a moment
         if session_id is None:
             page.screenshot(path=path, full_page=True)
         else:
@@ -83,11 +85,13 @@ def shoot_all(studio: Studio) -> None:
         studio.shoot(page, "empty")
     with studio.page(size=PHONE) as page:
         studio.shoot(page, "empty-phone")
-    gone = studio.bot("Old laptop", "searching", {"jobs_found": 12, "jobs_applied": 3}, heartbeat_s=15)
-    failed = studio.bot("Flat hunter", "logging_in", {"jobs_found": 4})
+    gone = studio.bot(
+        "Old laptop", "searching", {"jobs_found": 12, "jobs_applied": 3, "credits_used": 1.5}, heartbeat_s=15
+    )
+    failed = studio.bot("Flat hunter", "logging_in", {"jobs_found": 0}, uptime_ms=14_000)
     failed.end("failed", {"type": "LoginRefused", "message": "The site asked for a code that was sent by mail"})
     done = studio.bot(
-        "Evening run", "finishing", {"jobs_found": 40, "jobs_applied": 31, "jobs_failed": 2, "credits_used": 15.5}
+        "Evening run", "finishing", {"jobs_found": 33, "jobs_applied": 31, "jobs_failed": 2, "credits_used": 15.5}
     )
     done.end("success")
     waiting = studio.bot(
@@ -99,19 +103,13 @@ def shoot_all(studio: Studio) -> None:
     live.beat(
         FORM | {"age_ms": 8000},
         counters={"jobs_found": 64, "jobs_applied": 41, "jobs_failed": 3, "credits_used": 20.5, "pages_read": 9},
-        progress={"done": 47, "total": 64},
-        jobs=[_job(n, *job) for n, job in enumerate(JOBS, 1)],
+        progress={"done": 47, "total": 64},  # three were skipped
     )
     _shoot_live(studio, live)
     _shoot_stop(studio)
+    morning = _work_a_while(studio)
     _shoot_lost(studio, gone, (live, waiting))
-    _shoot_board(studio, failed, live)
-
-
-def _job(n: int, title: str, company: str, outcome: str, reason: str | None) -> dict[str, Any]:
-    address = f"https://jobs.example/{n}"
-    job = {"n": n, "key": f"job-{n}", "title": title, "company": company, "url": address, "outcome": outcome}
-    return job | {"age_ms": 60_000 * (6 - n)} | ({"reason": reason} if reason else {"credits": 0.5})
+    _shoot_board(studio, failed, morning)
 
 
 def _shoot_live(studio: Studio, live: Bot) -> None:
@@ -124,7 +122,7 @@ def _shoot_live(studio: Studio, live: Bot) -> None:
 
 
 def _shoot_stop(studio: Studio) -> None:
-    bot = studio.bot("Newsletter bot", "applying", {"jobs_found": 30, "jobs_applied": 22, "credits_used": 11})
+    bot = studio.bot("Weekend run", "applying", {"jobs_found": 30, "jobs_applied": 22, "credits_used": 11})
     with studio.page() as page:
         shown = card(page, bot.session_id)
         shown.get_by_role("button", name="Stop").click()
@@ -140,6 +138,39 @@ def _shoot_stop(studio: Studio) -> None:
         studio.shoot(page, "stopped", bot.session_id)
 
 
+def _work_a_while(studio: Studio) -> Bot:
+    """A bot whose whole life is seen, so that each of its rows has the time at which it happened."""
+    bot = studio.bot("Morning round", {"name": "searching", "n": 1, "age_ms": 0}, {"jobs_found": 0}, uptime_ms=0)
+    time.sleep(3)
+    found = len(MORNING) + 2
+    counters: dict[str, float] = {"jobs_found": found, "jobs_applied": 0, "jobs_failed": 0, "credits_used": 0}
+    step = 1
+    for number, (title, company, outcome, reason) in enumerate([*MORNING, ("Data engineer", "Acme", "", None)], 1):
+        about = {"title": title, "company": company}
+        done: dict[str, Any] = {"done": number - 1, "total": found}
+        for name in ("opening_job",) if outcome == "skipped" else ("opening_job", "filling_form"):
+            step += 1
+            bot.beat({"name": name, "details": about, "n": step, "age_ms": 0}, counters=counters, progress=done)
+            time.sleep(2)
+        if not outcome:
+            break  # it is still at this one
+        if outcome != "skipped":
+            counters[f"jobs_{outcome}"] += 1
+        counters["credits_used"] = CREDITS * counters["jobs_applied"]
+        job: dict[str, Any] = {
+            "n": number,
+            "key": f"job-{number}",
+            "title": title,
+            "company": company,
+            "outcome": outcome,
+        }
+        job |= {"url": f"https://jobs.example/{number}", "age_ms": 0}
+        job |= {"reason": reason} if reason else {"credits": CREDITS}
+        now = {"name": name, "details": about, "n": step, "age_ms": 2000}
+        bot.beat(now, counters=counters, progress=done | {"done": number}, jobs=[job])
+    return bot
+
+
 def _shoot_lost(studio: Studio, gone: Bot, others: tuple[Bot, Bot]) -> None:
     live, waiting = others
     with studio.page() as page:
@@ -152,19 +183,19 @@ def _shoot_lost(studio: Studio, gone: Bot, others: tuple[Bot, Bot]) -> None:
         studio.shoot(page, "lost", gone.session_id)
 
 
-def _shoot_board(studio: Studio, failed: Bot, live: Bot) -> None:
+def _shoot_board(studio: Studio, failed: Bot, morning: Bot) -> None:
     with studio.page() as page:
         studio.shoot(page, "failed", failed.session_id)
         studio.shoot(page, "board")
     with studio.page(scheme="dark") as page:
-        expect(page.locator("bot-status-card")).to_have_count(6)
+        expect(page.locator("bot-status-card")).to_have_count(7)
         studio.shoot(page, "board-dark")
     with studio.page(size=PHONE) as page:
-        expect(page.locator("bot-status-card")).to_have_count(6)
+        expect(page.locator("bot-status-card")).to_have_count(7)
         studio.shoot(page, "board-phone")
-    with studio.page(f"sessions/{live.session_id}") as page:
-        shows_state(card(page, live.session_id), "Working")
-        expect(page.locator("#jobs li")).to_have_count(len(JOBS))
+    with studio.page(f"sessions/{morning.session_id}") as page:
+        shows_state(card(page, morning.session_id), "Working")
+        expect(page.locator("#jobs li")).to_have_count(len(MORNING))
         studio.shoot(page, "session")
 
 

@@ -31,6 +31,7 @@ const cards = new Map();
 /** The sessions on the screen, in their order. */
 let running = [];
 let ended = [];
+let laid = "";
 /** Nothing is called empty before the service has said so. */
 let heard = false;
 
@@ -62,12 +63,20 @@ function draw() {
   forget([...running, ...ended]);
   part("running").hidden = running.length === 0;
   part("ended").hidden = ended.length === 0;
-  columns.forEach((each) => each.lay());
+  lay();
   part("empty").hidden = running.length + ended.length > 0;
   part("more").hidden = !stream.more;
   const alive = sessions.filter((session) => !hasEnded(session)).length;
   document.title = `${alive ? `(${alive}) ` : ""}Your bots · Botlight`;
   return undefined;
+}
+
+/** Sizes are watched by the columns themselves: on the way of a change to the screen nothing is measured. */
+function lay() {
+  const layout = `${hand.holds} ${running} / ${ended}`;
+  if (layout === laid) return;
+  laid = layout;
+  columns.forEach((each) => each.lay());
 }
 
 /** Signed out: nothing of anybody's bots stays on the screen. */

@@ -74,9 +74,9 @@ h2 a { color: inherit; text-decoration: none; }
 h2 a[href] { text-decoration: underline; text-decoration-thickness: 1.5px; text-decoration-color: var(--soft); text-underline-offset: .18em; }
 h2 a[href]:hover { text-decoration-color: currentColor; text-decoration-thickness: 2px; }
 .body { display: grid; grid-template-columns: minmax(0, 1fr); grid-template-rows: 1.6rem 1.35rem auto; }
-.card[data-over] .body, .card[data-state="none"] .body { grid-template-rows: auto; }
+.card[data-over] .body, .card[data-state="lost"] .body, .card[data-state="none"] .body { grid-template-rows: auto; }
 .note { grid-row: 3; }
-.card[data-over] .note { grid-row: auto; }
+.card[data-over] .note, .card[data-state="lost"] .note { grid-row: auto; }
 .activity { display: flex; align-items: baseline; gap: .5em; font-weight: 500; }
 /* One line each, whatever a bot says: a button that jumps with each job cannot be pressed. */
 .label, .details { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; min-width: 0; }

@@ -92,7 +92,8 @@ export class Timeline {
   }
 
   #draw() {
-    const facts = [...this.#facts.values()].sort((a, b) => b.n - a.n);
+    // By their own times: what a bot could not say during an outage comes late.
+    const facts = [...this.#facts.values()].sort((a, b) => Date.parse(b.at) - Date.parse(a.at) || b.n - a.n);
     const now = Date.now();
     let above = "";
     this.#list.replaceChildren(
