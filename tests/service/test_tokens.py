@@ -42,6 +42,14 @@ async def test_an_embed_token_names_what_it_shows(house: House) -> None:
     assert (principal.bot, principal.session_id, principal.origin) == ("apply-bot", None, ORIGIN)
 
 
+@pytest.mark.parametrize("said", ["https://page.example/", "HTTPS://Page.Example", "https://page.example:443"])
+async def test_an_origin_is_kept_as_browsers_send_it(house: House, said: str) -> None:
+    """Whoever makes the token, over HTTP or at the command line."""
+    later = Instant(START + DAY)
+    token, _ = await house.tokens.issue("alice", "page", Scope.EMBED, bot="b", origin=said, expires_at=later)
+    assert token.origin == ORIGIN
+
+
 async def test_no_secret_is_kept(house: House) -> None:
     """Not in the database, and none is like another."""
     secrets = [(await _issue(house))[1] for _ in range(20)]

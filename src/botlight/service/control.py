@@ -49,7 +49,7 @@ class Control:
         Raises:
             Unknown: not this person's.
             Live: it is still heard.
-            Ended: it has an explicit end.
+            Ended: it has ended already.
         """
         closing = Closing(user_id=principal.user_id)
         return (await self._batch.submit(session_id, closing, principal.credential_id)).state.session

@@ -17,6 +17,7 @@ from uuid import uuid4
 from botlight.model.access import Principal, Scope
 from botlight.model.errors import Invalid, Unauthorized, Unknown
 from botlight.model.session import Instant
+from botlight.service.origin import exact_origin
 from botlight.service.patience import in_time
 from botlight.service.ports import Access, Clock, Credential, Token
 from botlight.service.secret import hash_of, new_secret
@@ -85,7 +86,7 @@ class Tokens:
         """Make a token; its secret is in the answer and nowhere else.
 
         Raises:
-            Invalid: an embed token without bot or session, origin and expiry, or another one with them.
+            Invalid: an embed token without bot or session, origin and expiry, or another one with them; no origin.
         """
         _check_embed(scope, expires_at=expires_at, bot=bot, session_id=session_id, origin=origin)
         if len(await in_time(self._access.tokens(user_id))) >= TOKENS_PER_USER:
@@ -99,7 +100,7 @@ class Tokens:
             expires_at=expires_at,
             bot=bot,
             session_id=session_id,
-            origin=origin,
+            origin=None if origin is None else exact_origin(origin),
         )
         secret = new_secret()
         await in_time(self._access.add_token(token, hash_of(secret)))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -17,7 +16,7 @@ from botlight.edge.limits import Limit
 from botlight.edge.operation import Call, Operation
 from botlight.edge.services import Services
 from botlight.model.access import Action, Scope
-from botlight.model.errors import Invalid, TooFast
+from botlight.model.errors import TooFast
 from botlight.model.session import Instant
 from botlight.service.people import SIGN_IN_MS
 from botlight.service.ports import User
@@ -26,10 +25,6 @@ from botlight.service.secret import csrf_of
 __all__ = ["operations"]
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
-
-_ORIGIN: Final = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?", re.ASCII | re.IGNORECASE
-)
 
 
 class SignInBody(Struct, frozen=True):
@@ -158,7 +153,7 @@ class _Tokens:
             expires_at=self._expiry(body),
             bot=body.bot,
             session_id=None if body.session_id is None else str(body.session_id),
-            origin=None if body.origin is None else _origin(body.origin),
+            origin=body.origin,
         )
         await call.exchange.json(201, {"token": token_document(token), "secret": secret})
 
@@ -175,14 +170,3 @@ class _Tokens:
         refused = self._authenticator.refused if call.principal.operator else ()
         rows = [{"at": rfc3339(one.at), "address": one.address, "reason": one.reason} for one in refused]
         await call.exchange.json(200, {"refusals": rows})
-
-
-def _origin(text: str) -> str:
-    """An exact origin, in the form in which browsers send it: lower case, no slash, no port that goes without saying."""
-    found = _ORIGIN.fullmatch(text)
-    if found is None:
-        expected = "expected an origin such as https://example.org"
-        raise Invalid(f"/origin: {expected}", errors=(("/origin", expected),))
-    scheme, host, port = found["scheme"].lower(), found["host"].lower(), found["port"]
-    usual = {"http": "80", "https": "443"}[scheme]
-    return f"{scheme}://{host}" if port in (None, usual) else f"{scheme}://{host}:{port}"
