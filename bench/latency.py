@@ -115,6 +115,18 @@ def start_watching(page: Page, session_id: str, *what: str | None) -> None:
     page.evaluate(f"(asked) => {{ window.watched = ({CHANGED})(asked); }}", [session_id, *what])
 
 
+def forget(page: Page, session_id: str) -> None:
+    """Delete an ended session, so that the board holds five cards and not one for each sample."""
+    page.evaluate(
+        """async (id) => {
+          const api = new URL("api/autoapply/bot/", document.baseURI);
+          const { csrf } = await (await fetch(new URL("me", api))).json();
+          await fetch(new URL(`sessions/${id}`, api), { method: "DELETE", headers: { "X-CSRF-Token": csrf } });
+        }""",
+        session_id,
+    )
+
+
 def to_screen(page: Page, bot: Bot) -> list[float]:
     """Reporter call → DOM changed."""
     shift, _ = offset(page)
@@ -153,6 +165,7 @@ def to_bot(page: Page, bot: Bot) -> tuple[list[float], list[float]]:
         seen.append(page.evaluate("window.watched") - clicked)
         bot.tell("end")
         bot.hear()
+        forget(page, session_id)
     return stopped, seen
 
 
