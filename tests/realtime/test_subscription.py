@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from botlight.realtime.subscription import BURST
 from tests.realtime.announcer import Sink, change, embed
 
 pytestmark = pytest.mark.anyio
@@ -44,17 +45,27 @@ async def test_at_most_twenty_batches_a_second_and_the_last_word_always() -> Non
     assert len(sink.told) < revision / 2
 
 
+async def test_a_few_batches_that_follow_each_other_at_once_do_not_wait() -> None:
+    """The steps of a stop come within milliseconds of one another."""
+    sink = Sink()
+    sink.subscription.release(0, ())
+    for revision in range(1, BURST + 1):
+        sink.offer([change("s1", revision)], revision)
+    assert sink.told == [("s1", revision) for revision in range(1, BURST + 1)]
+
+
 async def test_what_a_session_was_before_it_went_is_not_told() -> None:
     """A removal takes the place of what waits; a session that is there again takes the place of its removal."""
     sink = Sink()
     sink.subscription.release(0, ())
-    sink.offer([change("s0", 1)], 1)
-    sink.offer([change("s1", 2), change("s2", 3)], 3)
-    sink.remove("s1", 4)
-    await sink.until(lambda: ("s2", 3) in sink.told)
-    assert sink.told == [("s0", 1), ("s2", 3)]
+    for revision in range(1, BURST + 1):
+        sink.offer([change("s0", revision)], revision)
+    sink.offer([change("s1", 12), change("s2", 13)], 13)
+    sink.remove("s1", 14)
+    await sink.until(lambda: ("s2", 13) in sink.told)
+    assert sink.told == [*(("s0", revision) for revision in range(1, BURST + 1)), ("s2", 13)]
     assert sink.removed == ["s1"]
-    assert sink.deliveries[-1].position == "boot.4"
+    assert sink.deliveries[-1].position == "boot.14"
 
 
 async def test_a_blocked_reader_gets_the_newest_of_each_session_later() -> None:
@@ -135,9 +146,10 @@ async def test_nothing_is_sent_after_the_end() -> None:
     """A batch that waits for its moment goes nowhere when the reader has gone."""
     sink = Sink()
     sink.subscription.release(0, ())
-    sink.offer([change("s1", 1)], 1)
-    sink.offer([change("s1", 2)], 2)
+    for revision in range(1, BURST + 1):
+        sink.offer([change("s1", revision)], revision)
+    sink.offer([change("s1", 12)], 12)
     sink.subscription.end()
-    await asyncio.sleep(0.1)
-    sink.offer([change("s1", 3)], 3)
-    assert sink.told == [("s1", 1)]
+    await asyncio.sleep(0.2)
+    sink.offer([change("s1", 13)], 13)
+    assert sink.told == [("s1", revision) for revision in range(1, BURST + 1)]

@@ -18,7 +18,10 @@ from botlight.model.event import Change, Fact, Removal
 
 __all__ = ["Delivery", "Place", "Subscription", "ToldFact"]
 
-MIN_INTERVAL_S: Final = 0.05
+# At most 20 batches in any second: a stop's steps, which follow each other within milliseconds, do not wait for one
+# another, and a bot that never rests is shown 15 times a second.
+BURST: Final = 5
+PER_SECOND: Final = 15
 MAX_FACTS: Final = 200
 MAX_SHOWN: Final = 2000
 
@@ -64,7 +67,8 @@ class Subscription:
         self._held = True
         self._shown: dict[str, None] = {}  # what the reader of one bot has been shown, the newest of it
         self._blocked_since: float | None = None
-        self._sent_at = 0.0
+        self._allowance = float(BURST)
+        self._counted_at = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -125,14 +129,16 @@ class Subscription:
             self._position = place.position
 
     def wake(self) -> None:
-        """Send now what waits, or at the next of the 20 moments of a second."""
+        """Send what waits: now, or as soon as it would not be the 21st batch within a second."""
         if self._held or self._blocked_since is not None or self._timer is not None or not self.pending:
             return
-        remaining = self._sent_at + MIN_INTERVAL_S - time.monotonic()
-        if remaining <= 0:
+        now = time.monotonic()
+        self._allowance = min(BURST, self._allowance + (now - self._counted_at) * PER_SECOND)
+        self._counted_at = now
+        if self._allowance >= 1:
             self._flush()
         else:
-            self._timer = asyncio.get_running_loop().call_later(remaining, self._flush)
+            self._timer = asyncio.get_running_loop().call_later((1 - self._allowance) / PER_SECOND, self._again)
 
     def flush(self) -> bool:
         """Send at once what waits; answers whether the reader has everything (then a tick may carry a position)."""
@@ -162,6 +168,10 @@ class Subscription:
             self._timer.cancel()
             self._timer = None
 
+    def _again(self) -> None:
+        self._timer = None
+        self.wake()
+
     def _flush(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -176,6 +186,6 @@ class Subscription:
         )
         self._changes, self._removals = {}, {}
         self._facts.clear()
-        self._sent_at = time.monotonic()
+        self._allowance -= 1
         if not self._deliver(delivery):
             self.blocked()
