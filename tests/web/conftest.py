@@ -25,9 +25,9 @@ FLAGS: Final = [
 ]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the folder: Playwright's loop must not outlive it, other tests have loops of their own."""
+    """One Chromium for each file: Playwright's loop must not outlive it, other tests have loops of their own."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
