@@ -12,7 +12,7 @@ from botlight.edge.protocol import HEADER_S, MAX_HEADERS
 from botlight.model.merge import MAX_INSTANCES
 from botlight.model.report import MAX_COUNTER, MAX_COUNTERS
 from botlight.realtime.hub import Bounds
-from botlight.realtime.subscription import MIN_INTERVAL_S
+from botlight.realtime.subscription import BURST, PER_SECOND
 from botlight.service.batch import BATCH_SIZE, BATCHES_WAITING, MAX_AGE_S, MAX_RUNNING_PER_USER
 from botlight.service.people import LINK_MS, MAX_PASSWORD, MIN_PASSWORD, SIGN_IN_MS
 from botlight.service.pruner import TOMBSTONE_DAYS
@@ -33,7 +33,7 @@ EXPECTED: Final = {
     "open event streams of an `embed` token": f"{BOUNDS.per_embed}",
     "open command streams of a person's bots": f"{BOUNDS.bots_per_user}, one for each instance",
     "open streams of the service": f"{BOUNDS.in_all:,}",
-    "messages to one reader of a stream": f"{1 / MIN_INTERVAL_S:.0f} a second",
+    "messages to one reader of a stream": f"{BURST + PER_SECOND} a second",
     "a reader that takes nothing": f"{BOUNDS.blocked_s:.0f} s",
     "timeline of a session": f"{FACTS_KEPT:,} facts",
     "outcomes of a session": f"{JOBS_KEPT:,} jobs",
