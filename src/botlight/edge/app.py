@@ -82,7 +82,6 @@ class App:
         self._patterns = [
             (Route(one.path, _nothing, methods=[one.method]), one) for one in operations if "{" in one.path
         ]
-        self._paths = {one.path for one in operations}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; anything but HTTP is not spoken here."""
@@ -159,7 +158,6 @@ class App:
             exchange.address = hop.strip() or exchange.address
             if not self._doors.trusts(exchange.address):
                 break
-        exchange.https = exchange.header(b"x-forwarded-proto") == "https"
 
     def _check_host(self, exchange: Exchange) -> None:
         host = (exchange.header(b"host") or "").lower()

@@ -32,7 +32,7 @@ NO_STORE: Final = (b"cache-control", b"no-store")
 class Exchange:
     """A request on its way through the doors."""
 
-    __slots__ = ("_headers", "address", "common", "https", "path", "receive", "request_id", "scope", "send", "started")
+    __slots__ = ("_headers", "address", "common", "path", "receive", "request_id", "scope", "send", "started")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -40,7 +40,6 @@ class Exchange:
         self.send = send
         self.path: str = scope["path"]
         self.address: str = scope["client"][0] if scope.get("client") else ""
-        self.https = scope.get("scheme") == "https"
         self.request_id = f"{random.getrandbits(64):016x}"
         self.common: list[tuple[bytes, bytes]] = [(b"x-request-id", self.request_id.encode())]
         self.started = 0  # the status that was answered; 0: none yet

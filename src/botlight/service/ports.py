@@ -29,6 +29,7 @@ __all__ = [
     "Token",
     "User",
     "Write",
+    "list_group",
 ]
 
 
@@ -75,12 +76,23 @@ class Board(Struct, frozen=True, kw_only=True):
     replaces: bool = True
 
 
+def list_group(status: Status) -> int:
+    """The first key of every list: running, then lost, then ended."""
+    return {Status.RUNNING: 0, Status.LOST: 1}.get(status, 2)
+
+
 class PageCursor(Struct, frozen=True, array_like=True):
     """Where a page of the list ends: the order of every list is (group, time descending, id)."""
 
     group: int
     at: int
     id: str
+
+    @classmethod
+    def of(cls, session: BotSession) -> PageCursor:
+        """A session's place in the list."""
+        at = session.started_at if session.ended_at is None else session.ended_at
+        return cls(group=list_group(session.status), at=at, id=session.id)
 
 
 class SessionFilter(Struct, frozen=True, kw_only=True):

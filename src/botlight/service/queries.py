@@ -50,10 +50,7 @@ class Queries:
         found = await in_time(self._store.page(which, limit + 1, after))
         if len(found) <= limit:
             return found, None
-        last = found[limit - 1]
-        group = 0 if last.status is Status.RUNNING else 1 if last.status is Status.LOST else 2
-        at = last.started_at if last.ended_at is None else last.ended_at
-        return found[:limit], PageCursor(group=group, at=at, id=last.id)
+        return found[:limit], PageCursor.of(found[limit - 1])
 
     async def first(self, principal: Principal) -> BotSession:
         """The first session of the list: the one that a card without an id shows."""

@@ -16,7 +16,6 @@ from botlight.model.errors import Unavailable, Unknown
 __all__ = ["operations"]
 
 READY_S = 2.0
-TEXT = (b"content-type", b"text/plain; charset=utf-8")
 YAML = (b"content-type", b"application/yaml")
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from typing import Final
-
 from botlight.edge.codec import command_document, rfc3339
 from botlight.edge.exchange import Exchange
-from botlight.edge.sse.frame import frame
+from botlight.edge.sse.frame import farewell, frame
 from botlight.edge.sse.push import Push
 from botlight.model.access import Principal
 from botlight.model.command import Command, commands_for
@@ -16,8 +13,6 @@ from botlight.service.ports import Clock
 from botlight.service.queries import Queries
 
 __all__ = ["BotStreams"]
-
-BYE_SPREAD_MS: Final = 20_000
 
 
 class BotStreams:
@@ -89,7 +84,7 @@ class _BotStream:
 
     def bye(self) -> None:
         """Say when to come back, and end the stream."""
-        self._push.end(frame("bye", {"reconnect_after_ms": random.randrange(BYE_SPREAD_MS)}))  # noqa: S311  jitter
+        self._push.end(farewell())
 
     def _send(self) -> None:
         if self._begun and self._waiting and not self._push.busy:

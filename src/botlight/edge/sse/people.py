@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from collections import OrderedDict
 from typing import Final
 
 from botlight.edge.codec import fact_document, public_document, rfc3339, session_document
 from botlight.edge.exchange import Exchange
-from botlight.edge.sse.frame import frame
+from botlight.edge.sse.frame import farewell, frame
 from botlight.edge.sse.push import Push
 from botlight.model.access import Principal, Scope
 from botlight.model.session import BotSession, Instant
@@ -19,7 +18,6 @@ from botlight.service.queries import Queries
 
 __all__ = ["PeopleStreams"]
 
-BYE_SPREAD_MS: Final = 20_000
 FRAMES: Final = 256
 SAME_MOMENT_MS: Final = 20
 
@@ -136,7 +134,7 @@ class _PeopleStream:
 
     def bye(self) -> None:
         """Say when to come back, each reader at its own time, and end the stream."""
-        self._push.end(frame("bye", {"reconnect_after_ms": random.randrange(BYE_SPREAD_MS)}))  # noqa: S311  jitter
+        self._push.end(farewell())
 
     def _drained(self) -> None:
         self.subscription.unblocked()

@@ -8,8 +8,8 @@ from typing import Any, Final
 import apsw
 
 from botlight.model.event import Removal
-from botlight.model.session import BotSession, Status
-from botlight.service.ports import Board, PageCursor, SessionFilter
+from botlight.model.session import BotSession
+from botlight.service.ports import Board, PageCursor, SessionFilter, list_group
 from botlight.store.sqlite.positions import position, revision_of
 from botlight.store.sqlite.rows import session_from
 from botlight.store.sqlite.sql import rows, value
@@ -17,7 +17,6 @@ from botlight.store.sqlite.sql import rows, value
 __all__ = ["board", "page"]
 
 ENDED: Final = 2
-_GROUPS: Final = {Status.RUNNING: 0, Status.LOST: 1}
 _LATEST: Final = 2**63 - 1
 
 
@@ -83,14 +82,13 @@ def _asked(which: SessionFilter) -> dict[str, Any]:
 
 def _groups(which: SessionFilter, after: PageCursor | None) -> Sequence[int]:
     if which.status is not None:
-        group = _GROUPS.get(which.status, ENDED)
+        group = list_group(which.status)
         return () if after is not None and after.group > group else (group,)
     return range(0 if after is None else after.group, ENDED + 1)
 
 
 def _within(session: BotSession, which: SessionFilter, after: PageCursor | None) -> bool:
-    group = _GROUPS.get(session.status, ENDED)
-    at = session.started_at if session.ended_at is None else session.ended_at
-    if group == ENDED and at < (which.ended_since or 0):
+    place = PageCursor.of(session)
+    if place.group == ENDED and place.at < (which.ended_since or 0):
         return False
-    return after is None or (group, -at, session.id) > (after.group, -after.at, after.id)
+    return after is None or (place.group, -place.at, place.id) > (after.group, -after.at, after.id)
