@@ -24,6 +24,8 @@ TRANSPORT: Final = "botlight.transport"
 NOT_SENT: Final = 16 * 1024
 """Bytes that the system may hold for a reader without having sent them."""
 
+FAREWELL_S: Final = 1.0
+
 
 def _keep_little_back(transport: asyncio.Transport | None) -> None:
     """Let nothing pile up between here and a slow reader.
@@ -72,10 +74,11 @@ class Push:
         """Send a last word and end the answer; a reader who takes nothing is cut off."""
         if not self._begun:
             self._ended = True
-        elif not self.busy:
-            self.write(data, last=True)
-        elif self._transport is not None:
+        elif self._transport is not None and self.busy:
             self._transport.abort()
+        elif not self.write(data, last=True) and self._transport is not None:
+            # The last word found the socket full: it has a moment to go out, and then nobody waits for its reader.
+            asyncio.get_running_loop().call_later(FAREWELL_S, self._transport.abort)
 
     def _step(self, sending: Coroutine[Any, None, None]) -> bool:
         try:
