@@ -370,7 +370,7 @@ def test_the_timeline_names_the_jobs_and_the_error(service: FakeService, open_pa
     service.add_fact(session["id"], "activity", name="applying", details=about)
     service.add_fact(session["id"], "activity", name="searching")
     service.add_fact(session["id"], "session.ended", outcome="failed", inferred=False)
-    service.facts[session["id"]][-1]["at"] = session["ended_at"]
+    service.change(session["id"], ended_at=service.facts[session["id"]][-1]["at"])
     facts = open_page(f"sessions/{session['id']}").locator("#timeline li")
     expect(facts).to_have_count(4)
     expect(facts.nth(0)).to_contain_text("TimeoutError: The search page did not load within 30 s")
