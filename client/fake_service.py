@@ -1,13 +1,16 @@
 # ruff: noqa: INP001 -- beside the reporter and not in its wheel, so that its tests and every Python can import it
 """A small service of the contract for the reporter's tests: real HTTP, a journal of every request, and switches.
 
-It merges as the contract says (per instance the largest counter, a session's total is the sum), so its totals can be
-held against what a bot really did. Python 3.9 and the standard library, because every interpreter runs it.
+It merges as the contract says (per instance the largest counter, a session's total is the sum; roles, replays, inferred
+and explicit ends), so its totals can be held against what a bot really did. It can be killed and started again with
+what it knew, restored from a backup, and made to forget. Python 3.9 and the standard library, because every interpreter
+runs it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import queue
 import socket
@@ -63,25 +66,59 @@ class Session:
     """What the service knows of a session, merged as the contract says."""
 
     def __init__(self) -> None:
-        self.instances: dict[str, dict[str, Any]] = {}
+        self.instances: dict[str, dict[str, Any]] = {}  # the newest live snapshot of each, or a replay if there is none
         self.counters: dict[str, dict[str, float]] = {}
         self.jobs: dict[tuple[str, str], dict[str, Any]] = {}
         self.activities: dict[tuple[str, int], str] = {}
         self.commands: list[dict[str, Any]] = []
-        self.status = "running"
+        self.acknowledged: dict[str, dict[str, float]] = {}  # by command: when `received` and `seen_by_bot` came first
+        self.results: dict[str, dict[str, Any]] = {}  # of each instance the one that counts
+        self.began_at = time.monotonic()
+        self.end: dict[str, Any] | None = None  # the explicit result that is final
+        self.closed = ""  # a status that somebody set by hand
 
     @property
     def totals(self) -> dict[str, float]:
         totals: dict[str, float] = dict.fromkeys(SEED_COUNTERS, 0)
-        for counters in self.counters.values():
-            for name, value in counters.items():
+        for counters in list(self.counters.values()):
+            for name, value in list(counters.items()):
                 totals[name] = totals.get(name, 0) + value
         return totals
 
     @property
+    def newest(self) -> str | None:
+        """The main instance that was first heard live last."""
+        live = [key for key, one in list(self.instances.items()) if one["live"] and one.get("role", "main") == "main"]
+        return max(live, key=lambda key: cast("float", self.instances[key]["first_at"]), default=None)
+
+    @property
     def live(self) -> dict[str, Any]:
         """The newest snapshot, with which the live fields came."""
-        return max(self.instances.values(), key=lambda one: cast("float", one["first_at"]))
+        return self.instances[self.newest or next(reversed(self.instances))]
+
+    @property
+    def alive(self) -> list[str]:
+        """The instances that have no end and whose lease runs."""
+        now = time.monotonic()
+        return [
+            key for key, one in list(self.instances.items()) if key not in self.results and now < one["lease_until"]
+        ]
+
+    @property
+    def outcome(self) -> dict[str, Any] | None:
+        """The result of the session: an explicit one, else what was concluded once no instance is alive."""
+        if self.end or self.alive:
+            return self.end
+        return next((one for one in reversed(list(self.results.values())) if one["inferred"]), None)
+
+    @property
+    def status(self) -> str:
+        """As it is stored by the real service."""
+        outcome = self.outcome
+        if self.closed or outcome:
+            named = outcome["outcome"] if outcome else ""
+            return self.closed or ("completed" if named == "success" else cast("str", named))
+        return "running" if self.alive else "lost"
 
     def merge(self, document: dict[str, Any], at: float) -> bool:
         """Takes a snapshot; answers whether its live fields were taken."""
@@ -93,19 +130,74 @@ class Session:
             self.jobs.setdefault((job["key"], job["outcome"]), job)
         for one in document.get("recent", []):
             self.activities.setdefault((key, one["n"]), one["name"])
+        for command in document.get("commands", []):
+            times = self.acknowledged.setdefault(command["id"], {})
+            for step in ("received", "seen_by_bot"):
+                if command[step]:
+                    times.setdefault(step, at)
+        applied = self._live(key, document, at)
+        self._conclude(key, document)
+        return applied
+
+    def _live(self, key: str, document: dict[str, Any], at: float) -> bool:
+        """Takes the live fields of a snapshot that has newer ones."""
         known = self.instances.get(key)
-        if known and known["seq"] >= document["seq"]:
+        if document.get("replay"):
+            if known is None:
+                self.instances[key] = {**document, "first_at": at, "live": False, "lease_until": -1.0}
             return False
-        self.instances[key] = {**document, "first_at": known["first_at"] if known else at}
+        lease_until = at + max(60.0, 3.0 * document.get("heartbeat_s", 45))
+        if known and known["live"] and known["seq"] >= document["seq"]:
+            known["lease_until"] = max(known["lease_until"], lease_until)
+            return False
+        first_at = known["first_at"] if known and known["live"] else at
+        self.instances[key] = {**document, "first_at": first_at, "live": True, "lease_until": lease_until}
+        if not document.get("result"):
+            self.results = {one: result for one, result in self.results.items() if not result["inferred"]}
+        return self.newest == key
+
+    def _conclude(self, key: str, document: dict[str, Any]) -> None:
+        """Takes a result: of an instance the first explicit one, else the first; of the session one of its newest main."""
         result = document.get("result")
-        if result:
-            self.status = "completed" if result["outcome"] == "success" else result["outcome"]
-        return True
+        before = self.results.get(key)
+        if not result or (before and (result["inferred"] or not before["inferred"])):
+            return
+        self.results[key] = result
+        main = document.get("role", "main") == "main" and self.newest in (key, None)
+        if not result["inferred"] and main and self.end is None:
+            self.end = result
 
     def commands_for(self, instance_id: str) -> list[dict[str, Any]]:
         """The level: every command until this instance itself has reported an explicit end."""
-        result = self.instances.get(instance_id, {}).get("result")
+        result = self.results.get(instance_id)
         return [] if result and not result["inferred"] else list(self.commands)
+
+    def document(self, session_id: str) -> dict[str, Any]:
+        """What a person sees of it, under the contract's names; of a session with a stop also when it went how far."""
+        live, outcome, totals = self.live, self.outcome or {}, self.totals
+        activity = live.get("activity") or {}
+        error = outcome.get("error") or {}
+        steps = self.acknowledged.get(self.commands[0]["id"], {}) if self.commands else {}
+        return {
+            "id": session_id,
+            "bot_name": live.get("bot", {}).get("name"),
+            "bot_version": live.get("bot", {}).get("version"),
+            "platform": live.get("bot", {}).get("platform"),
+            "status": self.status,
+            "activity": activity.get("name"),
+            "activity_details": activity.get("details"),
+            **{name: totals[name] for name in SEED_COUNTERS},
+            "counters": {name: value for name, value in totals.items() if name not in SEED_COUNTERS},
+            "outcome": outcome.get("outcome"),
+            "inferred": outcome.get("inferred"),
+            "error_type": error.get("type"),
+            "error_message": error.get("message"),
+            "instances": len(self.counters),
+            "stop_requested_at": self.commands[0]["issued_at"] if self.commands else None,
+            "stop_reason": self.commands[0]["reason"] if self.commands else None,
+            "stop_delivered_at": steps.get("received"),
+            "stop_seen_at": steps.get("seen_by_bot"),
+        }
 
 
 class FakeService:
@@ -125,15 +217,18 @@ class FakeService:
         self.sessions: dict[str, Session] = {}
         self.script: deque[Reply] = deque()
         self.always: Reply | None = None
-        self.stream = "open"  # or "silent" (no hello), "closed" (hung up at once), or an HTTP code
+        self.stream = (
+            "open"  # or "silent" (no hello), "buffered" (4 KB at a time), "closed" (hung up at once), an HTTP code
+        )
         self.tick_s = 15.0
+        self.config: dict[str, Any] = {}  # put over the contract's defaults
+        self.deleted: set[str] = set()  # sessions that a person removed: 410
+        self.max_instances = 200
         self.streams: dict[str, list[queue.SimpleQueue[tuple[str, Any] | None]]] = {}
         self._changed = threading.Condition()
         self._base = path + PREFIX
-        self._server = (_ServerSix if ":" in host else _Server)((host, port), _Handler)
-        self._server.service = self
-        if tls:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self._host, self._tls = host, tls
+        self._server = self._listen(port)
         self.port: int = self._server.server_address[1]
         scheme = "https" if tls else "http"
         self.url = f"{scheme}://127.0.0.1:{self.port}{path}"
@@ -144,10 +239,20 @@ class FakeService:
 
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
-        for queues in self.streams.values():
-            for one in queues:
-                one.put(None)
+        self._end_streams()
         self._server.server_close()
+
+    def _listen(self, port: int) -> _Server:
+        server = (_ServerSix if ":" in self._host else _Server)((self._host, port), _Handler)
+        server.service = self
+        if self._tls:
+            server.socket = self._tls.wrap_socket(server.socket, server_side=True)
+        return server
+
+    def _end_streams(self) -> None:
+        for queues in list(self.streams.values()):
+            for one in list(queues):
+                one.put(None)
 
     # What a test asks.
 
@@ -200,12 +305,48 @@ class FakeService:
 
     def press_stop(self, session_id: str, reason: str | None = None, *, push: bool = True) -> str:
         """A person presses Stop; `push=False` loses the push, so that only answers carry it."""
-        command = {"id": f"stop-{time.time_ns()}", "type": "stop", "reason": reason, "issued_at": _now()}
         with self._changed:
-            self.sessions[session_id].commands.append(command)
+            commands = self.sessions[session_id].commands
+            if not commands:  # pressing twice is one command
+                stop = {"id": f"stop-{time.time_ns()}", "type": "stop", "reason": reason, "issued_at": _now()}
+                commands.append(stop)
+            command = commands[0]
         if push:
             self.push("command", command)
         return cast("str", command["id"])
+
+    def down(self) -> None:
+        """The service dies: nobody listens, open connections are cut in the middle; what it knew stays."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._end_streams()
+        self._server.cut()
+
+    def up(self) -> None:
+        """Starts it again on the same port, after `down`."""
+        self._server = self._listen(self.port)
+        self.__enter__()
+
+    def backup(self) -> dict[str, Session]:
+        """A copy of all that it knows now."""
+        with self._changed:
+            return copy.deepcopy(self.sessions)
+
+    def restore(self, backup: dict[str, Session]) -> None:
+        """Goes back to what it knew when `backup` was made."""
+        with self._changed:
+            self.sessions = copy.deepcopy(backup)
+
+    def forget(self, session_id: str) -> None:
+        """Loses a session without a trace; a report brings it back."""
+        with self._changed:
+            del self.sessions[session_id]
+
+    def delete(self, session_id: str) -> None:
+        """A person removes a session: reports for it meet 410."""
+        with self._changed:
+            self.deleted.add(session_id)
+            self.sessions.pop(session_id, None)
 
     def push(self, event: str, data: Any) -> None:
         """Sends an event on every open stream."""
@@ -242,8 +383,27 @@ class FakeService:
                 "server_time": _now(),
                 "totals": session.totals,
                 "commands": session.commands_for(instance_id),
-                "config": {"heartbeat_s": document["heartbeat_s"], "min_interval_s": 1, "stream": True},
+                "config": {
+                    "heartbeat_s": document["heartbeat_s"],
+                    "min_interval_s": 1,
+                    "stream": True,
+                    **self.config,
+                },
             }
+
+    def refusal(self, document: dict[str, Any]) -> Reply | None:
+        """The contract's own refusals: a session that a person removed, one that has ended, one with too many instances."""
+        if not document.get("session_id"):
+            return None
+        with self._changed:
+            session = self.sessions.get(document["session_id"])
+            if document["session_id"] in self.deleted:
+                return Reply(410, "deleted")
+            if session is None or document["instance_id"] in session.counters:
+                return None
+            if session.end and not document.get("replay"):
+                return Reply(409, "ended")
+            return Reply(409, "instances") if len(session.counters) >= self.max_instances else None
 
     def commands(self, session_id: str, instance_id: str) -> list[dict[str, Any]]:
         """The commands that stand for an instance."""
@@ -265,6 +425,24 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
     service: FakeService
+
+    def __init__(self, *arguments: Any) -> None:
+        self._open: set[socket.socket] = set()
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def cut(self) -> None:
+        """Cuts every connection, whatever is on its way."""
+        for one in list(self._open):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Connections that break are what many tests are about."""
@@ -293,6 +471,8 @@ class _Handler(BaseHTTPRequestHandler):
         request = self._request("POST", raw)
         reply = self.service.next_reply() or Reply()
         self.service.note(request)
+        if reply == Reply():
+            reply = self.service.refusal(request.document) or reply
         taken = reply.merge if reply.merge is not None else reply.code in (200, 201) and reply.body is None
         answer = self.service.merge(request) if taken else {}
         if reply.delay_s:
@@ -308,8 +488,8 @@ class _Handler(BaseHTTPRequestHandler):
         service = self.service
         request = self._request("GET", b"")
         service.note(request)
-        if service.stream == "open":
-            self._stream(request, service)
+        if service.stream in ("open", "buffered"):
+            self._stream(request, service, 4_096 if service.stream == "buffered" else 0)
         elif service.stream == "silent":
             self._head("text/event-stream")
             time.sleep(30)
@@ -346,24 +526,22 @@ class _Handler(BaseHTTPRequestHandler):
         head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nX-Status-Api: 1\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
         self.wfile.write(head.encode())
 
-    def _stream(self, request: Request, service: FakeService) -> None:
+    def _stream(self, request: Request, service: FakeService, buffer: int) -> None:
         key = request.query["instance_id"]
         mine: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
+        held = b""
         service.streams.setdefault(key, []).append(mine)
         self._head("text/event-stream")
         commands = service.commands(request.query["session_id"], key)
-        self._event("hello", {"commands": commands, "server_time": _now(), "heartbeat_s": 45})
+        item: tuple[str, Any] | None = ("hello", {"commands": commands, "server_time": _now(), "heartbeat_s": 45})
         with contextlib.suppress(OSError):
-            while True:
+            while item is not None:
+                held += f"event: {item[0]}\ndata: {json.dumps(item[1])}\n\n".encode()
+                if len(held) >= buffer:
+                    self.wfile.write(held)
+                    held = b""
                 try:
                     item = mine.get(timeout=service.tick_s)
                 except queue.Empty:
                     item = ("tick", {"server_time": _now()})
-                if item is None:
-                    break
-                self._event(*item)
         service.streams[key].remove(mine)
-
-    def _event(self, name: str, data: Any) -> None:
-        self.wfile.write(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
-        self.wfile.flush()
