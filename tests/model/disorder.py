@@ -165,12 +165,16 @@ class Heard(Struct):
 
     role: Role
     counters: dict[str, int] = field(default_factory=dict)
-    activities: set[int] = field(default_factory=set)
+    activities: set[int] = field(default_factory=set)  # in the timeline
+    told: set[int] = field(default_factory=set)  # activities that any report brought
     jobs: set[str] = field(default_factory=set)
     seq: int = 0
     lively: bool = False  # was heard live
     living: bool = False  # was heard live, and nothing newer said that it ended
     said_end: bool = False  # by its own word
+    end: tuple[int, Outcome] | None = None  # its end, its own word or a guess: when, and how
+    last: int = 0  # when it was last heard live
+    acknowledged: int = 0  # when it last acknowledged a step of the stop
     lease_until: int = 0
     delivered: bool = False
     seen: bool = False
@@ -188,6 +192,7 @@ class World:
         self.heard: dict[str, Heard] = {}
         self.newest: str | None = None
         self.end: Outcome | None = None  # explicit, so final
+        self.running = True  # neither lost nor ended
         self.activity: str | None = None
         self.stopped_at: int | None = None
         self.state: SessionState | None = None
@@ -321,6 +326,9 @@ class World:
         step = self.engine.expire(Expiry(hearing_since=Instant(self.hearing_since)), Instant(self.now))
         if step is None or before is None:
             return
+        if self.end is None and step.state.session.ended_for_good:
+            assert not self._alive()
+            self.end = self._word_of_a_later_one()
         self._check(step.state)
         status = step.state.session.status
         deaf = self.now - self.hearing_since
@@ -355,10 +363,13 @@ class World:
             for name, value in counted.items():
                 truth[name] = truth.get(name, 0) + value
         assert self.session.totals == truth, "the counters are not what the bots counted"
+        for heard in self.heard.values():
+            assert heard.activities == heard.told, "an activity that was told is not in the timeline"
         for _ in range(3):
             self.now += DAY + LONGEST_LEASE
             self.reaps(0, 0)
         assert self.session.ended, "everybody has been silent for days"
+        assert self.end is not None or self._word_of_a_later_one() is None, "the bot's own word was lost on a guess"
 
     # -- what happens within a move ----------------------------------------------------------------------------------
 
@@ -430,27 +441,56 @@ class World:
                 self.newest = name
             heard.lively = True
         self._note_end(heard, name, snapshot, fresh=fresh, newest=fresh or (snapshot.replay and (news or repeated)))
-        if self.stopped_at is not None:
-            heard.delivered = heard.delivered or any(receipt.received for receipt in snapshot.commands)
-            heard.seen = heard.seen or any(receipt.seen_by_bot for receipt in snapshot.commands)
+        self._note_steps(heard, snapshot)
         applied = fresh and self.newest == name
         assert step.applied is applied, "live fields come from the newest main instance's newest snapshot"
         if applied and isinstance(snapshot.activity, Activity):
             self.activity = snapshot.activity.name
         self._note_activities(heard, name, step)
+        heard.told.update(recent.n for recent in snapshot.recent)
 
     def _note_end(self, heard: Heard, name: str, snapshot: Snapshot, *, fresh: bool, newest: bool) -> None:
-        result = snapshot.result
-        if heard.said_end:
+        result, before = snapshot.result, heard.end
+        if not heard.said_end:
+            if not result:
+                heard.living = heard.living or fresh
+                heard.end = None if fresh else heard.end
+            elif not result.inferred or newest:
+                heard.living, heard.said_end = False, not result.inferred
+                if heard.end is None or heard.said_end:
+                    ended_at = max(self.now - result.ended_age_ms, heard.last, heard.acknowledged)
+                    heard.end = (ended_at, result.outcome)
+        news = heard.end is not None and heard.end is not before
+        if fresh:
+            heard.last = heard.end[0] if news and heard.end is not None else self.now
+            self.running = self.running or not result
+        newest_end = self.newest is None or self.heard[self.newest].end is not None
+        if news and heard.role is Role.MAIN and self.end is None:
+            if heard.said_end and self.newest in (name, None) and heard.end is not None:
+                self.end = heard.end[1]
+            elif not self._alive() and (not self.running or newest_end):
+                self.end = self._word_of_a_later_one()
+
+    def _word_of_a_later_one(self) -> Outcome | None:
+        """What one said that was never heard live, the service being away, and that ended after the newest was heard."""
+        newest = None if self.newest is None else self.heard[self.newest]
+        words = [
+            heard.end
+            for heard in self.heard.values()
+            if heard.role is Role.MAIN and heard.said_end and not heard.lively and heard.end is not None
+            if newest is None or heard.end[0] > newest.last
+        ]
+        return max(words, key=lambda word: word[0])[1] if words else None
+
+    def _note_steps(self, heard: Heard, snapshot: Snapshot) -> None:
+        if self.stopped_at is None:
             return
-        if not result:
-            heard.living = heard.living or fresh
-        elif not result.inferred:
-            heard.said_end, heard.living = True, False
-            if heard.role is Role.MAIN and self.newest in (name, None):
-                self.end = self.end or result.outcome
-        elif newest:
-            heard.living = False
+        before = (heard.delivered, heard.seen)
+        heard.delivered = heard.delivered or any(receipt.received for receipt in snapshot.commands)
+        heard.seen = heard.seen or any(receipt.seen_by_bot for receipt in snapshot.commands)
+        if (heard.delivered, heard.seen) != before:
+            at = heard.end[0] if snapshot.result and heard.end is not None else self.now
+            heard.acknowledged = max(heard.acknowledged, self.stopped_at, at)
 
     @staticmethod
     def _note_activities(heard: Heard, name: str, step: Step) -> None:
@@ -464,6 +504,7 @@ class World:
     def _check(self, state: SessionState) -> None:
         """What must be true of a session whatever has happened to it."""
         session, before, self.state = state.session, self.session, state
+        self.running = session.status is Status.RUNNING
         totals: dict[str, int] = {}
         for heard in self.heard.values():
             for name, value in heard.counters.items():

@@ -12,7 +12,7 @@ from botlight.model.merge import Closing, Expiry, Intent, Report, Step, StopRequ
 from botlight.model.report import Snapshot
 from botlight.model.session import MICROS, BotSession, Instance, Instant, SessionState, stop_command_id
 
-__all__ = ["ALICE", "BOB", "DAY", "HOUR", "LEASE", "MINUTE", "SECOND", "START", "Story", "snapshot"]
+__all__ = ["ALICE", "BOB", "DAY", "HOUR", "INTERRUPTED", "LEASE", "MINUTE", "SECOND", "START", "Story", "snapshot"]
 
 ALICE: Final = "alice"
 BOB: Final = "bob"

@@ -10,7 +10,7 @@ from botlight.model.errors import Ended, Live, TooManyInstances, Unknown
 from botlight.model.event import FactKind
 from botlight.model.merge import Step
 from botlight.model.session import Instant, Status
-from tests.model.story import ALICE, BOB, DAY, HOUR, LEASE, MINUTE, SECOND, START, Story
+from tests.model.story import ALICE, BOB, DAY, HOUR, INTERRUPTED, LEASE, MINUTE, SECOND, START, Story
 
 SUCCESS = {"outcome": "success"}
 
@@ -200,6 +200,82 @@ def test_where_no_main_instance_was_heard_a_spool_may_speak() -> None:
     assert (story.session.status, story.session.last_heartbeat_at) == ("interrupted", None)
     story.replays("b", seq=1, result={"outcome": "failed"})
     assert (story.session.status, story.session.inferred) == ("failed", False)
+
+
+def test_a_word_from_a_spool_of_a_later_life_outweighs_the_guess_about_the_one_before() -> None:
+    """A bot that was restarted and did its work while the service was away: that it succeeded is what is shown."""
+    story = Story()
+    story.hears("a", seq=3)
+    story.later(HOUR).replays("a", seq=3, result={**INTERRUPTED, "ended_age_ms": 59 * MINUTE})
+    assert (story.session.status, story.session.inferred) == ("interrupted", True)
+    story.replays("b", seq=9, attach=True, result={**SUCCESS, "ended_age_ms": MINUTE})
+    session = story.session
+    assert (session.status, session.inferred) == ("completed", False)
+    assert session.ended_at == START + 59 * MINUTE
+    assert session.instance_id == "a"  # the live fields stay those of the one that was heard live
+
+
+def test_a_word_from_a_spool_of_a_later_life_holds_whichever_file_comes_first() -> None:
+    """While the crashed one may still be alive it waits; the guess about that one, or its silence, lets it hold."""
+    for guessed in (True, False):
+        story = Story()
+        story.hears("a", seq=3)
+        story.later(MINUTE).replays("b", seq=9, attach=True, result={**SUCCESS, "ended_age_ms": SECOND})
+        assert story.session.status == "running"
+        if guessed:
+            story.replays("a", seq=3, result={**INTERRUPTED, "ended_age_ms": 59 * SECOND})
+        else:
+            assert not story.reaper().changed
+            story.later(LEASE - MINUTE).reaper()
+        assert (story.session.status, story.session.inferred) == ("completed", False)
+        assert story.session.ended_at == START + 59 * SECOND
+
+
+def test_a_word_from_a_spool_waits_until_silence_counts() -> None:
+    """After a long absence of the service, whoever still works must have had the time to be heard."""
+    story = Story()
+    story.hears("a", seq=1)
+    story.later(HOUR).replays("b", seq=9, attach=True, result={**SUCCESS, "ended_age_ms": SECOND})
+    story.later(MINUTE).reaper(hearing_since=HOUR)
+    assert story.session.status == "running"
+    story.later(MINUTE).hears("a", seq=2)
+    story.later(LEASE).reaper(hearing_since=HOUR)
+    assert story.session.status == "lost"
+
+
+def test_a_guess_about_a_later_life_takes_the_place_of_the_one_before() -> None:
+    """What the last life said at its exit is nearer to the truth than that the first one was interrupted."""
+    story = Story()
+    story.hears("a", seq=3)
+    story.later(HOUR).replays("a", seq=3, result={**INTERRUPTED, "ended_age_ms": 59 * MINUTE})
+    failed = {"outcome": "failed", "inferred": True, "error": {"type": "KeyError"}, "ended_age_ms": MINUTE}
+    for _ in range(2):
+        story.replays("b", seq=9, attach=True, result=failed)
+    session = story.session
+    assert (session.status, session.inferred, session.error_type) == ("failed", True, "KeyError")
+    assert [fact.data["outcome"] for fact in story.told(FactKind.ENDED)] == ["interrupted", "failed"]
+
+
+def test_a_word_from_a_spool_of_an_earlier_life_does_not_end_a_later_one() -> None:
+    """It ended before the newest was heard: whoever is silent now is lost, and nothing more is known."""
+    story = Story()
+    story.later(MINUTE).hears("b", attach=True)
+    story.later(SECOND).hears("w", role="worker")
+    story.later(SECOND).replays("a", result={**INTERRUPTED, "ended_age_ms": 30 * SECOND})
+    story.later(LEASE).reaper()
+    assert story.session.status == "lost"
+    story.replays("a2", result={**SUCCESS, "ended_age_ms": LEASE + 20 * SECOND})
+    assert story.session.status == "lost"
+
+
+def test_whoever_is_heard_after_a_later_life_outlives_its_word() -> None:
+    """A process that was only away is not ended by another's spool."""
+    story = Story()
+    story.hears("a", seq=1)
+    story.later(MINUTE).replays("b", attach=True, result=SUCCESS)
+    story.later(SECOND).hears("a", seq=2)
+    story.later(LEASE).reaper()
+    assert story.session.status == "lost"
 
 
 @pytest.mark.parametrize(("age", "expected"), [(0, 60), (20, 40), (120, 10)])

@@ -87,6 +87,39 @@ def test_a_restarted_bot_is_told_the_stop_of_its_session() -> None:
     assert listed(story, "never heard of") == [story.stop_id]
 
 
+def test_who_attaches_after_a_stop_is_shown_as_what_it_is() -> None:
+    """The dead process had seen the stop; the new one has not until it says so, and its end is the session's."""
+    story = Story()
+    story.hears("a", seq=1)
+    story.stop()
+    story.later(SECOND).hears("a", seq=2, commands=receipt(story, received=True, seen_by_bot=True))
+    story.later(SECOND).replays("a", seq=2, commands=receipt(story, received=True, seen_by_bot=True))
+    assert (story.session.status, story.session.inferred) == ("interrupted", True)
+    assert story.session.stop_seen_at == START + SECOND
+    story.later(SECOND).hears("b", seq=1, attach=True)
+    assert story.session.status == "running"
+    assert (story.session.stop_delivered_at, story.session.stop_seen_at) == (None, None)
+    story.later(SECOND).hears("b", seq=2, commands=receipt(story, received=True))
+    assert (story.session.stop_delivered_at, story.session.stop_seen_at) == (START + 4 * SECOND, None)
+    story.later(SECOND).hears("b", seq=3, commands=receipt(story, seen_by_bot=True), result={"outcome": "stopped"})
+    assert (story.session.status, story.session.inferred) == ("stopped", False)
+    assert listed(story, "b") == []
+    assert [fact.instance_id for fact in story.told(FactKind.STOP_SEEN)] == ["a", "b"]
+
+
+def test_a_stop_pressed_between_two_lives_reaches_the_second_one() -> None:
+    """The computer was restarted meanwhile: the first answer lists it, and "delivered" is the second one's."""
+    story = Story()
+    story.hears("a", seq=1)
+    story.later(HOUR).reaper()
+    story.stop()
+    story.replays("a", seq=1)
+    assert listed(story, "a") == [story.stop_id]  # what ended it was a guess
+    story.hears("b", seq=1, attach=True)
+    assert listed(story, "b") == [story.stop_id]
+    assert story.session.stop_delivered_at is None
+
+
 def test_each_instance_has_its_own_end() -> None:
     """A worker that has ended is asked no more; the others are."""
     story = Story()

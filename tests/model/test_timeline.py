@@ -63,6 +63,52 @@ def test_sleep_of_the_computer_is_told() -> None:
     assert [fact.data for fact in story.told(FactKind.SLEPT)] == [{"gap_ms": 5 * MINUTE}]
 
 
+def test_sleep_that_is_told_again_after_a_lost_answer_is_told_once() -> None:
+    """A reporter tells its sleep until it is acknowledged; what it slept since comes on top."""
+    story = Story()
+    story.hears(seq=1)
+    story.later(6 * MINUTE).hears(seq=2, gap_ms=5 * MINUTE)
+    story.later(10 * MINUTE).hears(seq=3, gap_ms=5 * MINUTE)
+    story.later(2 * MINUTE).hears(seq=4, gap_ms=6 * MINUTE)
+    assert [fact.data["gap_ms"] for fact in story.told(FactKind.SLEPT)] == [5 * MINUTE, MINUTE]
+
+
+def test_each_sleep_is_told() -> None:
+    """A second sleep of the same length, or one longer than the first, is news once the first was acknowledged."""
+    story = Story()
+    story.hears(seq=1)
+    story.later(6 * MINUTE).hears(seq=2, gap_ms=5 * MINUTE)
+    story.later(MINUTE).hears(seq=3)
+    story.later(6 * MINUTE).hears(seq=4, gap_ms=5 * MINUTE)
+    story.later(8 * MINUTE).hears(seq=5, gap_ms=7 * MINUTE)
+    story.later(2 * MINUTE).hears(seq=6, gap_ms=MINUTE)
+    slept = [fact.data["gap_ms"] / MINUTE for fact in story.told(FactKind.SLEPT)]
+    assert slept == [5, 5, 7, 1]
+
+
+def test_an_activity_that_was_held_up_is_kept_though_newer_ones_are() -> None:
+    """A report comes late, after one that no longer told its activities: each is in the timeline, once."""
+    story = Story()
+    late = [{"n": n, "name": f"act {n}"} for n in (2, 3, 4)]
+    story.hears(seq=1, recent=[{"n": 1, "name": "act 1"}])
+    story.hears(seq=3, recent=[{"n": 40, "name": "act 40"}], activity={"n": 42, "name": "act 42"})
+    for _ in range(2):
+        story.hears(seq=2, recent=late)
+    story.hears(seq=4, recent=[{"n": 41, "name": "act 41"}, {"n": 3, "name": "act 3"}])
+    assert [n for _, n, _ in activities(story)] == [1, 40, 42, 2, 3, 4, 41]
+    assert story.instance("a").activity_gaps == [(5, 39)]
+
+
+def test_gaps_in_the_timeline_are_remembered_within_a_bound() -> None:
+    """Of a bot whose reports get lost for days, only the last eight places are remembered."""
+    story = Story()
+    for n in range(1, 100, 5):
+        story.hears(recent=[{"n": n, "name": "x"}])
+    assert len(story.instance("a").activity_gaps) == 8
+    story.hears(recent=[{"n": 2, "name": "too late"}, {"n": 94, "name": "in time"}])
+    assert [name for *_, name in activities(story)][-1] == "in time"
+
+
 def test_outcomes_are_handed_on_from_everybody() -> None:
     """Each row of proof comes with its own time and exact credits; the store keeps it once."""
     story = Story()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final
 
 from msgspec import UnsetType, structs
@@ -11,9 +12,10 @@ from botlight.model.liveness import lease_ms
 from botlight.model.report import Activity, Snapshot, micros, plain
 from botlight.model.session import BotSession, Instance, Instant, Micros, Result, stop_command_id
 
-__all__ = ["DEFAULT_HEARTBEAT_S", "heartbeat_s", "is_fresh", "listened"]
+__all__ = ["DEFAULT_HEARTBEAT_S", "heartbeat_s", "is_fresh", "listened", "newly_slept"]
 
 DEFAULT_HEARTBEAT_S: Final = 45
+MAX_ACTIVITY_GAPS: Final = 8
 
 
 def is_fresh(instance: Instance, snapshot: Snapshot) -> bool:
@@ -30,7 +32,7 @@ def listened(
     instance: Instance, session: BotSession, snapshot: Snapshot, now: Instant, *, fresh: bool
 ) -> tuple[Instance, list[Fact]]:
     """The instance after a snapshot, and what goes into the timeline; `session` is as it was before."""
-    result = _result(instance, session, snapshot, now, fresh=fresh)
+    result = _result(instance, snapshot, now, fresh=fresh)
     changes: dict[str, Any] = {"result": result}
     if snapshot.counters:
         changes["counters"] = _maximum(instance.counters, snapshot.counters)
@@ -41,11 +43,24 @@ def listened(
         # The last word comes late after an outage: what it proves is life until the end that it tells.
         changes["last_heartbeat_at"] = result.ended_at if news and result is not None else now
         changes["live_at"] = now if instance.live_at is None else instance.live_at
+        changes["gap_ms"] = snapshot.gap_ms
         changes["lease_expires_at"] = max(instance.lease_expires_at or 0, now + lease_ms(heartbeat_s(snapshot)))
     instance = structs.replace(instance, **changes)
     instance, acknowledged = _acknowledged(instance, session, snapshot, now)
     instance, activities = _activities(instance, snapshot, now)
     return instance, acknowledged + activities
+
+
+def newly_slept(instance: Instance, snapshot: Snapshot, now: Instant) -> int:
+    """How much of the sleep that a snapshot tells was not told before, in ms; `instance` is as it was before.
+
+    Sleep is told until it is acknowledged, so after a lost answer it comes again, and what was slept since on top. More
+    than has passed since the last snapshot cannot all be new.
+    """
+    told, gap = instance.gap_ms, snapshot.gap_ms
+    passed = now - (instance.last_heartbeat_at or 0)
+    again = 0 < told <= gap and (gap == told or gap > passed)
+    return gap - told if again else gap
 
 
 def _maximum(known: dict[str, Micros], said: dict[str, Any]) -> dict[str, Micros]:
@@ -57,7 +72,7 @@ def _maximum(known: dict[str, Micros], said: dict[str, Any]) -> dict[str, Micros
     return merged
 
 
-def _result(instance: Instance, session: BotSession, snapshot: Snapshot, now: Instant, *, fresh: bool) -> Result | None:
+def _result(instance: Instance, snapshot: Snapshot, now: Instant, *, fresh: bool) -> Result | None:
     """The instance's result: its first explicit one for good, an inferred one until a sign of life refutes it."""
     said, known = snapshot.result, instance.result
     if known is not None and not known.inferred:
@@ -66,15 +81,14 @@ def _result(instance: Instance, session: BotSession, snapshot: Snapshot, now: In
         return None if fresh else known
     if said.inferred and (known is not None or not _newest(instance, snapshot, fresh=fresh)):
         return known  # else a guess that was refuted would hold again when its report comes twice
-    heard = session.last_heartbeat_at if session.last_heartbeat_at is not None else session.started_at
-    steps = (session.stop_delivered_at, session.stop_seen_at, instance.stop_delivered_at, instance.stop_seen_at)
-    acknowledged = max(at or 0 for at in steps)  # maybe by a straggler, which is no heartbeat
+    # A stop may have been acknowledged by a straggler, which is no heartbeat.
+    lived = (instance.last_heartbeat_at, instance.stop_delivered_at, instance.stop_seen_at)
     return Result(
         outcome=said.outcome,
         inferred=said.inferred,
         error_type=said.error.type if said.error else None,
         error_message=said.error.message if said.error else None,
-        ended_at=Instant(min(now, max(now - said.ended_age_ms, heard, acknowledged))),
+        ended_at=Instant(min(now, max(now - said.ended_age_ms, *(at or 0 for at in lived)))),
     )
 
 
@@ -114,10 +128,29 @@ def _activities(instance: Instance, snapshot: Snapshot, now: Instant) -> tuple[I
     current = snapshot.activity
     if isinstance(current, Activity) and isinstance(current.n, int):
         said[current.n] = _activity(instance, current.n, current.name, now - current.age_ms, current.details or None)
-    new = sorted(n for n in said if n > instance.activity_n)
+    newest, gaps = instance.activity_n, instance.activity_gaps
+    new = sorted(n for n in said if n > newest or any(first <= n <= last for first, last in gaps))
     if not new:
         return instance, []
-    return structs.replace(instance, activity_n=new[-1]), [said[n] for n in new]
+    gaps = _without(gaps + _between(newest, [n for n in new if n > newest]), new)[-MAX_ACTIVITY_GAPS:]
+    return structs.replace(instance, activity_n=max(newest, new[-1]), activity_gaps=gaps), [said[n] for n in new]
+
+
+def _between(newest: int, ns: list[int]) -> list[tuple[int, int]]:
+    """The numbers that are passed over from `newest` through `ns`: they may come with a snapshot that was held up."""
+    return [(before + 1, n - 1) for before, n in pairwise([newest, *ns]) if n > before + 1]
+
+
+def _without(gaps: list[tuple[int, int]], ns: list[int]) -> list[tuple[int, int]]:
+    """The gaps that are left when `ns` have come."""
+    for n in ns:
+        gaps = [
+            piece
+            for first, last in gaps
+            for piece in ([(first, n - 1), (n + 1, last)] if first <= n <= last else [(first, last)])
+            if piece[0] <= piece[1]
+        ]
+    return gaps
 
 
 def _activity(instance: Instance, n: int, name: str, at: int, details: dict[str, Any] | None = None) -> Fact:

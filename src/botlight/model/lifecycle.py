@@ -14,7 +14,7 @@ from msgspec import structs
 from botlight.model.event import Fact, FactKind
 from botlight.model.session import BotSession, Instant, Outcome, Result, Status
 
-__all__ = ["STATUS_OF", "TRANSITIONS", "Phase", "Trigger", "moved", "next_phase", "phase_of"]
+__all__ = ["STATUS_OF", "TRANSITIONS", "Phase", "Trigger", "corrected", "moved", "next_phase", "phase_of"]
 
 
 class Phase(StrEnum):
@@ -93,6 +93,14 @@ def moved(
     if result is None:
         raise ValueError(f"{trigger} comes with a result")
     return _over(session, result, inferred=phase is Phase.CONCLUDED)
+
+
+def corrected(session: BotSession, result: Result) -> tuple[BotSession, list[Fact]]:
+    """A concluded session with a better conclusion; unchanged where it says the same."""
+    stands = (session.outcome, session.error_type, session.error_message)
+    if (result.outcome, result.error_type, result.error_message) == stands:
+        return session, []
+    return _over(session, result, inferred=True)
 
 
 def _recovered(session: BotSession) -> BotSession:

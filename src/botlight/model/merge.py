@@ -19,8 +19,8 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from botlight.model.errors import Ended, Invalid, Live, TooManyInstances, Unknown
 from botlight.model.event import Fact, FactKind, JobOutcome
-from botlight.model.instance import heartbeat_s, is_fresh, listened
-from botlight.model.lifecycle import Phase, Trigger, moved, phase_of
+from botlight.model.instance import heartbeat_s, is_fresh, listened, newly_slept
+from botlight.model.lifecycle import Phase, Trigger, corrected, moved, phase_of
 from botlight.model.report import MAX_COUNTERS, Activity, JobReport, Snapshot, micros, plain
 from botlight.model.session import (
     BotSession,
@@ -189,7 +189,7 @@ def _followed(state: SessionState, said: _Said) -> tuple[SessionState, list[Fact
     if instance.counters != said.old.counters:
         changes["totals"] = _totals(before, said, instances)
     if said.fresh:
-        changes["last_heartbeat_at"] = instance.last_heartbeat_at
+        changes["last_heartbeat_at"] = max(before.last_heartbeat_at or 0, instance.last_heartbeat_at or 0)
     if main == instance.id:
         changes |= {"stop_delivered_at": instance.stop_delivered_at, "stop_seen_at": instance.stop_seen_at}
     applied = said.fresh and main == instance.id
@@ -239,8 +239,8 @@ def _live_fields(session: BotSession, said: _Said) -> tuple[dict[str, Any], list
     changes["waiting_until"] = now + int(waiting.seconds_left * 1000) if waiting else None
     changes["waiting_reason"] = waiting.reason if waiting else None
     changes["heartbeat_s"] = heartbeat_s(snapshot)
-    if snapshot.gap_ms:
-        facts.append(Fact(kind=FactKind.SLEPT, at=now, data={"gap_ms": snapshot.gap_ms}))
+    if slept := newly_slept(said.old, snapshot, now):
+        facts.append(Fact(kind=FactKind.SLEPT, at=now, data={"gap_ms": slept}))
     return changes, facts
 
 
@@ -270,7 +270,7 @@ def _is_other(session: BotSession, changes: dict[str, Any]) -> bool:
 
 def _lease(after: SessionState, said: _Said) -> Instant:
     """Until when the session may be silent: never less than before, unless only the living hold back its end."""
-    if _pending(after) is None:
+    if _last_word(after) is None:
         leases = [after.session.lease_expires_at, said.instance.lease_expires_at]
     else:
         leases = [each.lease_expires_at for each in after.instances.values() if each.result is None]
@@ -282,24 +282,41 @@ def _turned(after: SessionState, said: _Said) -> tuple[BotSession, list[Fact]]:
     session, result = after.session, said.instance.result
     if result is None:
         return moved(session, Trigger.LIVE, said.now) if said.fresh else (session, [])
-    speaks = said.instance.role is Role.MAIN and session.instance_id in (said.instance.id, None)
-    if result is said.old.result or not speaks:
+    word = _last_word(after)
+    if result is said.old.result or said.instance.role is not Role.MAIN or word is None:
         return session, []
-    if not result.inferred:
-        return moved(session, Trigger.EXPLICIT, said.now, result)
-    if any(each.alive(said.now) for each in after.instances.values()):
-        return session, []  # the reaper applies it when the last one stops being alive
-    return _concluded(session, said.now, result)
+    final = not result.inferred and session.instance_id in (said.instance.id, None)
+    return _over(session, said.now, word) if final or _is_due(after, word, said.now) else (session, [])
 
 
-def _concluded(session: BotSession, now: Instant, result: Result | None = None) -> tuple[BotSession, list[Fact]]:
-    """Over without the bot's word, and not before it was last heard; by default: interrupted."""
+def _is_due(after: SessionState, word: Result, now: Instant) -> bool:
+    """Whether nobody is alive; else the reaper applies it when the last one stops being alive.
+
+    A lease that ran out while the service was away proves nothing yet. A guess may hold all the same, since it is taken
+    back; another's own word, which is final, only once somebody has said that the newest main instance is dead.
+    """
+    if any(each.alive(now) for each in after.instances.values()):
+        return False
+    main = after.newest_main
+    return word.inferred or main is None or main.result is not None or phase_of(after.session) is not Phase.RUNNING
+
+
+def _over(session: BotSession, now: Instant, word: Result) -> tuple[BotSession, list[Fact]]:
+    """Ended by the bot's own word or by a guess, and not before it was last heard."""
+    heard = session.last_heartbeat_at if session.last_heartbeat_at is not None else session.started_at
+    steps = (session.stop_delivered_at, session.stop_seen_at)
+    word = structs.replace(word, ended_at=Instant(max(word.ended_at, heard, *(at or 0 for at in steps))))
+    if not word.inferred:
+        return moved(session, Trigger.EXPLICIT, now, word)
+    if phase_of(session) is Phase.CONCLUDED:
+        return corrected(session, word)
+    return moved(session, Trigger.INFERRED, now, word)
+
+
+def _given_up(session: BotSession, now: Instant) -> tuple[BotSession, list[Fact]]:
+    """Over without anybody's word: interrupted when it was last heard."""
     heard = session.last_heartbeat_at if session.last_heartbeat_at is not None else session.created_at
-    if result is None:
-        result = Result(outcome=Outcome.INTERRUPTED, inferred=True, ended_at=heard)
-    elif session.last_heartbeat_at is not None:
-        result = structs.replace(result, ended_at=max(result.ended_at, heard))
-    return moved(session, Trigger.INFERRED, now, result)
+    return moved(session, Trigger.INFERRED, now, Result(outcome=Outcome.INTERRUPTED, inferred=True, ended_at=heard))
 
 
 def _job(job: JobReport, now: Instant) -> JobOutcome:
@@ -333,7 +350,7 @@ def _close(state: SessionState, now: Instant) -> Step:
         raise Live("Only a lost session can be closed; this one is still heard. Press Stop instead.")
     if phase is not Phase.LOST:
         raise Ended("Only a lost session can be closed; this one has ended.")
-    return _step(state, *_concluded(state.session, now))
+    return _step(state, *_given_up(state.session, now))
 
 
 def _expire(state: SessionState, expiry: Expiry, now: Instant) -> Step:
@@ -343,16 +360,16 @@ def _expire(state: SessionState, expiry: Expiry, now: Instant) -> Step:
     granted = max(lease, Instant(expiry.hearing_since + _patience(state)))
     if session.ended or granted > now:
         return Step(state=state, changed=False)
-    pending = _pending(state)
-    if pending is not None:
-        return _step(state, *_concluded(session, now, pending))
+    word = _last_word(state)
+    if word is not None:
+        return _step(state, *_over(session, now, word))
     if session.status is not Status.LOST:
         # With what it was granted: a day of being lost does not begin before we could hear.
         session = structs.replace(session, lease_expires_at=granted)
         return _step(state, *moved(session, Trigger.EXPIRE, now))
     if now - lease < CLOSED_AFTER_LOST_MS:
         return Step(state=state, changed=False)
-    return _step(state, *_concluded(session, now))
+    return _step(state, *_given_up(session, now))
 
 
 def _step(state: SessionState, session: BotSession, facts: list[Fact]) -> Step:
@@ -369,9 +386,21 @@ def _patience(state: SessionState) -> int:
     return max(leases, default=0)
 
 
-def _pending(state: SessionState) -> Result | None:
-    """The inferred result that waits for the last instance to stop being alive; where no main one was heard: the latest."""
+def _last_word(state: SessionState) -> Result | None:
+    """The result that speaks for the session: the newest main instance's, or that of a later one known from its spool.
+
+    A bot that was restarted while the service was away is never heard live: it is later when it ended after the newest
+    was last heard. Such a result waits until no instance is alive. The bot's own word comes before any guess.
+    """
     main = state.newest_main
-    mains = [each for each in state.instances.values() if each.role is Role.MAIN] if main is None else [main]
-    results = [each.result for each in mains if each.result is not None and each.result.inferred]
-    return max(results, key=lambda result: result.ended_at, default=None)
+    if main is not None and main.result is not None and not main.result.inferred:
+        return main.result
+    heard = 0 if main is None else main.last_heartbeat_at or 0
+    words = [
+        each.result
+        for each in state.instances.values()
+        if each.result is not None
+        and each.role is Role.MAIN
+        and (each is main or (each.live_at is None and each.result.ended_at > heard))
+    ]
+    return max(words, key=lambda word: (not word.inferred, word.ended_at), default=None)

@@ -83,7 +83,9 @@ class Instance(Struct, frozen=True, kw_only=True):
     first_seen_at: Instant
     seq: int = 0  # of its newest snapshot known, live or from the spool
     counters: dict[str, Micros] = {}
-    activity_n: int = 0  # the newest activity in the timeline
+    activity_n: int = 0  # the newest activity in the timeline,
+    activity_gaps: list[tuple[int, int]] = []  # and those before it that the timeline does not have, first and last
+    gap_ms: int = 0  # the sleep that its newest snapshot told; it is told until it is acknowledged
     live_at: Instant | None = None  # the first live snapshot; None while only a spool has spoken for it
     last_heartbeat_at: Instant | None = None
     lease_expires_at: Instant | None = None
