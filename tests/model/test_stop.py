@@ -21,6 +21,11 @@ def receipt(story: Story, **how: bool) -> list[dict[str, object]]:
     return [{"id": story.stop_id, **how}]
 
 
+def steps(story: Story) -> tuple[int | None, int | None]:
+    """When the stop was delivered and seen, as the document shows it."""
+    return story.session.stop_delivered_at, story.session.stop_seen_at
+
+
 def test_nothing_is_listed_before_a_stop() -> None:
     """A bot that nobody asked to stop is told nothing."""
     story = Story()
@@ -98,9 +103,9 @@ def test_who_attaches_after_a_stop_is_shown_as_what_it_is() -> None:
     assert story.session.stop_seen_at == START + SECOND
     story.later(SECOND).hears("b", seq=1, attach=True)
     assert story.session.status == "running"
-    assert (story.session.stop_delivered_at, story.session.stop_seen_at) == (None, None)
+    assert steps(story) == (None, None)
     story.later(SECOND).hears("b", seq=2, commands=receipt(story, received=True))
-    assert (story.session.stop_delivered_at, story.session.stop_seen_at) == (START + 4 * SECOND, None)
+    assert steps(story) == (START + 4 * SECOND, None)
     story.later(SECOND).hears("b", seq=3, commands=receipt(story, seen_by_bot=True), result={"outcome": "stopped"})
     assert (story.session.status, story.session.inferred) == ("stopped", False)
     assert listed(story, "b") == []
