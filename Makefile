@@ -13,7 +13,7 @@ compile = --universal --python-version 3.11 --generate-hashes --no-emit-index-ur
 browser = chromium libatomic1 fonts-noto-color-emoji
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fresh lint types audit bench wheels lock format clean
+.PHONY: help demo test torture fresh lint types audit bench wheels lock format clean
 
 help: ## say what the words mean
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -43,6 +43,15 @@ demo: $(VENV)/.run ## start service, job board and bot; print the link; Ctrl-C e
 test: $(VENV)/.dev chromium ## lint, types, imports and every test
 	@$(MAKE) --no-print-directory lint types
 	@$(BIN)/python -m pytest
+
+# The cases marked root say so themselves where nobody is root: they are left out, and this says that they are.
+.PHONY: nginx
+nginx:
+	@PATH=$$PATH:/usr/sbin command -v nginx >/dev/null || { $(call missing,nginx); }
+
+torture: $(VENV)/.dev chromium nginx ## the reporter against everything, long cases too; SOAK=8h for a longer soak
+	@if [ "$$(id -u)" = 0 ]; then $(BIN)/python -m pytest client/torture -m ""; \
+	else echo "not root: the cases that need root are left out" >&2; $(BIN)/python -m pytest client/torture -m "not root"; fi
 
 fresh: $(VENV)/.dev chromium ## clone HEAD into an empty folder, run the demo, stop the bot in a real browser
 	@$(BIN)/python -m tests.fresh
