@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import pytest
 
-from tests.docs.tracked import REPOSITORY, Document
-from tests.support.service import API, Person, RunningService
+from tests.docs.shown_bot import WAIT_S, press_stop, session_where, shown_bot
+from tests.docs.tracked import Document
+from tests.support.service import RunningService
 
 README: Final = Document("README.md")
 REPORTER: Final = Document("client/README.md")
-WAIT_S: Final = 15.0
 
 STAND_IN: Final = """
 import types
@@ -42,41 +35,6 @@ find_postings, apply = find_jobs, apply_to
 """What a reader has in the place of these names: nine jobs, and a form that takes an application or does not."""
 
 
-@contextmanager
-def bot(document: Document, person: Person, folder: Path, *, accepted: bool) -> Iterator[subprocess.Popen[str]]:
-    """A document's Python block as a bot, with the reporter copied beside it as the README says."""
-    shutil.copy(REPOSITORY / "client/status_reporter.py", folder)
-    token, address = person.token("report").secret, person.service.address
-    shown = document.block("python").replace('"token", "http://localhost:3000"', f'"{token}", "{address}"')
-    (folder / "bot.py").write_text(STAND_IN.format(accepted=accepted) + shown)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("STATUS_REPORTER_", "PYTHON"))}
-    settings = {"STATUS_REPORTER_TOKEN": token, "STATUS_REPORTER_URL": address}
-    with subprocess.Popen(
-        [sys.executable, "-W", "error", "bot.py"],
-        cwd=folder,
-        env=clean | settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def session_where(person: Person, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Wait until the one session of a person is as wanted; it as it was then."""
-    until = time.monotonic() + WAIT_S
-    with person.service.client(person.token("view").headers) as client:
-        while True:
-            sessions: list[dict[str, Any]] = client.get(f"{API}/sessions").json()["sessions"]
-            if sessions and holds(sessions[0]):
-                return sessions[0]
-            assert time.monotonic() < until, sessions
-            time.sleep(0.05)
-
-
 @pytest.mark.parametrize("document", [README, REPORTER], ids=["README", "client"])
 @pytest.mark.parametrize("accepted", [True, False], ids=["accepted", "refused"])
 def test_the_lines_for_a_bot_report_and_hear_a_stop(
@@ -85,12 +43,11 @@ def test_the_lines_for_a_bot_report_and_hear_a_stop(
     """They count a job's outcome, show the pause after it, and end within it when somebody presses Stop."""
     person = running.person()
     outcome = "jobs_applied" if accepted else "jobs_failed"
-    with bot(document, person, tmp_path, accepted=accepted) as process:
+    with shown_bot(STAND_IN.format(accepted=accepted) + document.block("python"), person, tmp_path) as process:
         pausing = session_where(person, lambda session: session["state"] == "waiting")
         assert (pausing["jobs_found"], pausing[outcome]) == (1, 1)
 
-        with person.service.client(person.token("operate").headers) as client:
-            client.post(f"{API}/stop", json={"session_id": pausing["id"]}).raise_for_status()
+        press_stop(person, pausing)
         said, _ = process.communicate(timeout=WAIT_S)
 
     assert (process.returncode, said) == (0, "")

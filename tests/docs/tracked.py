@@ -44,9 +44,10 @@ class Document:
         """What stands between backticks in the prose."""
         return re.findall(r"`([^`]+)`", self.prose)
 
-    def blocks(self, *languages: str) -> list[Block]:
-        """The fenced blocks in these languages, in their order."""
-        found = re.findall(r"^```(\w*)\n(.*?)^```$", self.text, re.MULTILINE | re.DOTALL)
+    def blocks(self, *languages: str, heading: str = "") -> list[Block]:
+        """The fenced blocks in these languages, in their order; all of them, or those below a heading."""
+        text = self.below(heading) if heading else self.text
+        found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
         return [Block(language=language, text=text) for language, text in found if language in languages]
 
     def block(self, language: str) -> str:
@@ -54,11 +55,16 @@ class Document:
         [found] = self.blocks(language)
         return found.text
 
+    def below(self, heading: str) -> str:
+        """What stands below a heading of the second or third level, up to the next one of its level or above."""
+        found = re.search(rf"^(##|###) {re.escape(heading)}\n", self.text, re.MULTILINE)
+        assert found, f"{self.path} has no heading {heading!r}"
+        ends = r"^## " if found[1] == "##" else r"^###? "
+        return re.split(ends, self.text[found.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+
     def table(self, heading: str) -> dict[str, list[str]]:
         """The first table below a heading: the other cells of each row by its first one, backticks taken off both."""
-        _, found, rest = self.text.partition(f"\n## {heading}\n")
-        assert found, f"{self.path} has no heading {heading!r}"
-        rows = re.search(r"^\|.*\|$(?:\n^\|.*\|$)*", rest.partition("\n## ")[0], re.MULTILINE)
+        rows = re.search(r"^\|.*\|$(?:\n^\|.*\|$)*", self.below(heading), re.MULTILINE)
         assert rows, f"{self.path} has no table below {heading!r}"
         _, _, *lines = rows[0].splitlines()
         cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines]
