@@ -47,6 +47,21 @@ class RunBot(Protocol):
         ...
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No reporter of these tests, nor of a process they start, leaves anything at a person's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which this test's reporters keep what is not acknowledged; not there before they need it."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "status_reporter" / "spool"
+
+
 @pytest.fixture(scope="session")
 def own_network() -> list[str]:
     """What to put before a command to run it in a network of its own, alone with itself; empty where that cannot be had."""

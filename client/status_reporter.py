@@ -38,6 +38,7 @@ import contextlib
 import datetime as dt
 import decimal
 import email.utils
+import errno
 import functools
 import hashlib
 import http.client
@@ -47,18 +48,27 @@ import json
 import logging
 import math
 import os
+import pathlib
 import queue
 import random
 import re
 import socket
 import ssl
+import stat
 import sys
 import threading
 import time
 import urllib.parse
 import uuid
+import weakref
+import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -95,6 +105,17 @@ _GAP_S = 20.0  # the shortest sleep of the computer that is told
 _SLICE_S = 0.05  # of a wait: how late a stop or Ctrl-C may be noticed
 _DEGRADED_S = 15.0  # between heartbeats while commands cannot be pushed
 _FAILING_EXIT_S = 0.3  # how long an end is waited for when the last attempt failed
+_DISK_EXIT_S = 0.2  # how long, after that, the disk is waited for
+_REPLAY_EXIT_S = 0.3  # how long an exit goes on to deliver what dead processes left
+
+_PAGE_BYTES = 262_144  # of one instance on disk
+_PAGE_S = 0.1  # between two writes of a page that changes all the time
+_LOOK_S = 600.0  # between two looks for what dead processes left
+_LOOK_PATIENCE_S = 0.2  # of `start_session`
+_REPLAY_S = 1.0  # between two replays
+_MAX_REFUSALS = 3  # of one replay; then it is put aside
+_MAX_PAGES = 50  # on disk, of all bots of this person
+_PAGE_LIFE_S = 14 * 86_400.0
 
 _log = logging.getLogger("status_reporter")
 _log.addHandler(logging.NullHandler())
@@ -322,10 +343,11 @@ class _Stop:
 class _Receipt:
     """Whether what a caller waits for was acknowledged: None while that is open."""
 
-    __slots__ = ("acknowledged",)
+    __slots__ = ("acknowledged", "at_spool")
 
     def __init__(self) -> None:
         self.acknowledged: bool | None = None
+        self.at_spool = False  # handed to the spool, which may still be busy with it
 
 
 class _Run:
@@ -336,11 +358,13 @@ class _Run:
 
     def __init__(self, session_id: str | None) -> None:
         self.session_id = session_id
+        self.role = "main"
         self.instance_id: str | None = None
         self.stop: _Stop | None = None
         self.ending: dict[str, _Receipt] = {}  # "said" by the bot, or "guessed": the first of each counts
         self.next: dict[str, _Run] = {}  # the run that follows; the first one put in counts
         self.waited = 0.0  # seconds that the bot has already given its end
+        self.waited_for_disk = 0.0
 
     @property
     def open(self) -> bool:
@@ -381,11 +405,17 @@ class _Activity(NamedTuple):
     details: dict[str, Any] | None
     at: float
 
+    def aged(self, now: float) -> dict[str, Any]:
+        return {"n": self.n, "name": self.name, "age_ms": _ms(now - self.at)}
+
 
 class _Outcome(NamedTuple):
     n: int
     at: float
     row: dict[str, Any]  # as on the wire, but for its age
+
+    def aged(self, now: float) -> dict[str, Any]:
+        return {**self.row, "age_ms": _ms(now - self.at)}
 
 
 class _Sent(NamedTuple):
@@ -464,6 +494,12 @@ class _Ledger:
         self.urgent = False
         self.not_before = -math.inf
         self.receipts: list[tuple[_Receipt, int, int]] = []
+        self.over = False  # a worker's session was ended by the process that began it
+        self.replay = False  # of a dead process
+        self.refusals = 0  # of a replay
+        self.file = ""  # its name in the spool; goes on to the heir, so that one file at a time tells of a count
+        self.kept: tuple[int, ...] | None = None  # the mark of the page that the spool has
+        self.kept_at = -math.inf
 
     # What the bot says. Each of these is called with the time of the bot's call first.
 
@@ -539,6 +575,7 @@ class _Ledger:
         self.run = run
         self.session_id = cast("str", run.session_id)
         self.instance_id = run.instance_id = str(uuid.uuid4())
+        self.file = self.file or self.instance_id
         self.attach = attach
         self.bot = bot
         self.began_at = at
@@ -586,7 +623,7 @@ class _Ledger:
     @property
     def speaks(self) -> bool:
         """Whether this instance has anything to say now or later: it began, and its end is not yet acknowledged."""
-        return bool(self.session_id) and (self.result is None or self.wanted)
+        return bool(self.session_id) and (self.wanted or (self.result is None and not self.over))
 
     def promise(self, receipt: _Receipt) -> None:
         """Settles `receipt` when all that was said so far is acknowledged."""
@@ -594,7 +631,7 @@ class _Ledger:
             self.receipts.append((receipt, self.version, self.outcome_n))
         else:
             receipt.acknowledged = False
-        self._settle()
+        self.settle()
 
     def acknowledge(self, sent: _Sent) -> None:
         """Forgets what the service has: activities, outcomes and sleep are told until then, counters for ever."""
@@ -607,9 +644,9 @@ class _Ledger:
         self.gap_ms = max(0, self.gap_ms - sent.gap_ms)
         self.acked_version = max(self.acked_version, sent.version)
         self.urgent = self.urgent or bool(self.result and self.outcomes)  # an end does not wait for its proofs
-        self._settle()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Tells whoever waits for what is acknowledged by now."""
         held_n = self.outcomes[0].n if self.outcomes else math.inf
         still = []
         for receipt, version, outcome_n in self.receipts:
@@ -638,7 +675,7 @@ class _Ledger:
         self.outcomes.clear()
         self.progress = None
         self.version += 1
-        self._settle()
+        self.settle()
         return had
 
     def successor(self, now: float) -> _Ledger | None:
@@ -647,8 +684,10 @@ class _Ledger:
         if self.result and not any(rest.values()) and not self.outcomes:
             return None
         heir = _Ledger(self.health, self.keys)
+        heir.replay, heir.file = self.replay, self.file
         run = cast("_Run", self.run)
         run.session_id = str(uuid.uuid4())
+        run.role = "main"  # a worker that its session has no room for is alone in the new one
         heir.begin(now, run, self.bot, attach=False)
         heir.counters.update(rest)
         heir.activity, heir.recent = self.activity, self.recent
@@ -663,15 +702,17 @@ class _Ledger:
     def snapshot(self, now: float, wall: float, heartbeat_s: int, diag: dict[str, Any]) -> _Sent:
         """A request with everything there is to say at `now` (monotonic; `wall` is information only)."""
         path = "/complete" if self.result else "/heartbeat" if self.acked_version else "/start"
-        self.seq += 1
+        if not self.replay or not self.seq:
+            self.seq += 1
         self.urgent = False
         uptime_ms = _ms(now - self.began_at)
         document = {
             "session_id": self.session_id,
             "instance_id": self.instance_id,
-            "role": "main",
+            "role": self.run.role if self.run else "main",
             "seq": self.seq,
             "heartbeat_s": heartbeat_s,
+            "replay": self.replay,
             "attach": self.attach,
             "bot": {key: value for key, value in self.bot.items() if value},
             "client": _CLIENT,
@@ -700,25 +741,82 @@ class _Ledger:
         head = _dumps(document)[:-1] + ',"counters":{' + counters + "}"
         room = _PACK_BYTES - _size(head)
         if self.activity:
-            aged = {"n": self.activity.n, "name": self.activity.name, "age_ms": _ms(now - self.activity.at)}
+            aged = self.activity.aged(now)
             plain, full = _dumps(aged), _dumps({**aged, "details": self.activity.details})
             activity = full if _size(full) < room else plain
             head += ',"activity":' + activity
             room -= _size(activity)
-        recent, room = _as_many_as_fit(
-            (_dumps({"n": one.n, "name": one.name, "age_ms": _ms(now - one.at)}) for one in self.recent), room
-        )
-        if not recent and self.outcomes and _size(self._row(self.outcomes[0], now)) > room:
+        recent, room = _as_many_as_fit((_dumps(one.aged(now)) for one in self.recent), room)
+        if not recent and self.outcomes and _size(_dumps(self.outcomes[0].aged(now))) > room:
             self.outcomes.popleft()  # the counters alone fill the request: this one stays counted, but not listed
             self.health.drops += 1
-        rows, room = _as_many_as_fit((self._row(one, now) for one in self.outcomes), room)
+        rows, room = _as_many_as_fit((_dumps(one.aged(now)) for one in self.outcomes), room)
         body = f'{head},"recent":[{",".join(recent)}],"jobs":[{",".join(rows)}]}}'
         recent_n = self.recent[len(recent) - 1].n if recent else 0
         return body.encode(), recent_n, self.outcomes[len(rows) - 1].n if rows else 0
 
-    @staticmethod
-    def _row(outcome: _Outcome, now: float) -> str:
-        return _dumps({**outcome.row, "age_ms": _ms(now - outcome.at)})
+    # What goes onto the disk, and comes back from it in another process.
+
+    @property
+    def mark(self) -> tuple[int, ...]:
+        """What of it decides whether a page is still the newest."""
+        return (self.version, self.acked_version, self.seq, len(self.outcomes))
+
+    def page(self, now: float, wall: float) -> dict[str, Any]:
+        """All that another process needs to say what this one could not; counters in millionths, so that they stay exact."""
+        run = cast("_Run", self.run)
+        return {
+            "session_id": self.session_id,
+            "instance_id": self.instance_id,
+            "role": run.role,
+            "attach": self.attach,
+            "seq": self.seq,
+            "bot": self.bot,
+            "counters_millionths": dict(self.counters),
+            "acked_millionths": dict(self.acked),
+            "activity": self.activity and {**self.activity.aged(now), "details": self.activity.details},
+            "recent": [one.aged(now) for one in self.recent],
+            "jobs": [one.aged(now) for one in self.outcomes],
+            "progress": self.progress,
+            "progress_age_ms": _ms(now - self.progress_at),
+            "commands": dict(self.commands),
+            "stop": run.stop is not None,
+            "gap_ms": self.gap_ms,
+            "result": self.result,
+            "ended_age_ms": _ms(now - self.ended_at) if self.result else 0,
+            "uptime_ms": _ms(now - self.began_at),
+            "wall_at_write": wall,
+        }
+
+    @classmethod
+    def restored(cls, file: str, page: dict[str, Any], health: _Health, now: float, wall: float) -> _Ledger:
+        """The ledger of a dead process from its page; an end that it did not tell is concluded from its silence."""
+
+        def at(aged: dict[str, Any], name: str = "age_ms") -> float:
+            return then - float(aged[name]) / 1000
+
+        then = now - max(0.0, wall - page["wall_at_write"])
+        ledger = cls(health)
+        ledger.replay, ledger.file = True, file
+        ledger.run = _Run(page["session_id"])
+        ledger.run.role = page["role"]
+        for name in ("session_id", "instance_id", "attach", "seq", "bot", "progress", "commands", "gap_ms"):
+            setattr(ledger, name, page[name])
+        ledger.counters, ledger.acked = page["counters_millionths"], page["acked_millionths"]
+        ledger.recent.extend(_Activity(one["n"], one["name"], None, at(one)) for one in page["recent"])
+        if page["activity"]:
+            one = page["activity"]
+            ledger.activity = _Activity(one["n"], one["name"], one["details"], at(one))
+        ledger.outcomes.extend(
+            _Outcome(one["n"], at(one), {key: value for key, value in one.items() if key != "age_ms"})
+            for one in page["jobs"]
+        )
+        ledger.began_at, ledger.progress_at = at(page, "uptime_ms"), at(page, "progress_age_ms")
+        ledger.result = page["result"] or {"outcome": "interrupted", "inferred": True, "error": None}
+        ledger.ended_at = at(page, "ended_age_ms")
+        ledger.version = 1
+        ledger.kept = ledger.mark
+        return ledger
 
 
 def _as_many_as_fit(texts: Iterable[str], room: int) -> tuple[list[str], int]:
@@ -914,6 +1012,9 @@ class _Address:
         self.ca_file = ca_file
         self.allow_insecure = allow_insecure
         self.family: int | None = None  # the address family that worked last
+        place = f"{parts.scheme}://{self.host}:{self.port}{self.path}"
+        self.fingerprint = hashlib.sha256((place + token).encode()).hexdigest()[:16]  # tells whose a page on disk is
+        self._base_url = base_url
         self._token = token
         self._proxy_wish = proxy
         self._proxy: urllib.parse.SplitResult | None = None
@@ -928,6 +1029,17 @@ class _Address:
                 )
         if not self.secure and not allow_insecure and _is_public(self.host):
             raise ValueError("base_url: plain http to a public address needs allow_insecure=True")
+
+    def settings(self) -> dict[str, Any]:
+        """What a reporter in another process needs to get there the same way; holds the token."""
+        ways = {"allow_insecure": self.allow_insecure, "ca_file": self.ca_file, "proxy": False}
+        if self._proxy:
+            ways["proxy"] = self._proxy.geturl()
+        return {"token": self._token, "base_url": self._base_url, **ways}
+
+    def forget(self) -> None:
+        """In a forked child: the trust store is made anew, since a thread may have held its lock."""
+        self._tls = None
 
     def look_for_proxy(self) -> None:
         """Reads the environment, once; a proxy of the bot's own browser traffic must not see the token in clear."""
@@ -1077,6 +1189,13 @@ class _Line:
     def left(self) -> float:
         return max(0.05, self.deadline - time.monotonic())
 
+    def forget(self) -> None:
+        """In a forked child: closes its copy of the descriptor, and says no word to the other side."""
+        sock, self._sock = self._sock, None
+        descriptor = -1 if sock is None else sock.detach()
+        if descriptor >= 0:
+            os.close(descriptor)
+
     def cut(self) -> None:
         """Wakes whoever reads or writes on it, from another thread."""
         self.was_cut = True
@@ -1093,6 +1212,9 @@ class _Answer(NamedTuple):
     document: dict[str, Any]
     retry_after: float | None = None
     error: str = ""
+
+
+_REFUSALS = frozenset(range(400, 500)) - {401, 403, 408, 425, 426, 429}  # of a replay; the others may pass
 
 
 class _Order(NamedTuple):
@@ -1381,6 +1503,439 @@ def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
         yield line
 
 
+_SAFE_OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_PAGE_NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(?:json|lock|tmp)")
+
+# Names that a spool of this process holds: the system's lock tells processes apart, but not two reporters of one.
+_claimed: dict[str, _Spool] = {}
+
+
+def _open(path: pathlib.Path, flags: int) -> int:
+    """A descriptor that is none of the standard streams: a bot may have closed these and go on to print."""
+    descriptor = os.open(path, flags | _SAFE_OPEN, 0o600)
+    if descriptor > 2 or sys.platform == "win32":
+        return descriptor
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Locks an open file for this process, for as long as it lives; False when another process has it."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not flock: a forked child would hold that one too
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _replace(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Puts a file in another's place in one step; a virus scanner that looks into it just now is waited for."""
+    for pause in (0.05, 0.05, 0.05, 0.1):
+        try:
+            source.replace(target)
+        except PermissionError:
+            time.sleep(pause)
+        else:
+            return
+    source.replace(target)
+
+
+def _sealed(page: dict[str, Any]) -> bytes:
+    """A page as it stands on disk, with the checksum over all the rest of it."""
+    text = _dumps(page)
+    return f'{{"crc32":{zlib.crc32(text.encode())},{text[1:]}'.encode()
+
+
+def _unsealed(raw: bytes) -> dict[str, Any] | None:
+    """What was sealed; None when a single byte of it is not as it was written."""
+    page = _parse(raw)
+    try:
+        sound = page is not None and page.pop("crc32", None) is not None and _sealed(page) == raw
+    except (ValueError, RecursionError):
+        return None
+    return page if sound else None
+
+
+def _resume_wish(wish: object) -> str:
+    if wish in ("auto", "never"):
+        return cast("str", wish)
+    try:
+        return str(uuid.UUID(cast("str", wish)))
+    except (ValueError, AttributeError, TypeError):
+        raise ValueError("resume: expected 'auto', 'never' or a session's id") from None
+
+
+def _spool_folders(wish: object) -> list[pathlib.Path]:
+    """Where the spool may be, best first; empty for memory only. Raises ValueError."""
+    if wish is None:
+        return []
+    if wish != "auto":
+        if not isinstance(wish, (str, os.PathLike)) or not os.fspath(wish):
+            raise ValueError("spool_dir: expected a folder, 'auto' or None")
+        return [pathlib.Path(wish).absolute()]
+    if sys.platform == "win32":
+        state, owner = os.environ.get("LOCALAPPDATA", ""), os.environ.get("USERNAME", "")
+    else:
+        state, owner = os.environ.get("XDG_STATE_HOME") or _state_at_home(), str(os.getuid())
+    shared = os.environ.get("TMPDIR") or os.environ.get("TEMP") or "/tmp"  # noqa: S108 -- nobody else's folder there is used
+    places = [pathlib.Path(state, "status_reporter", "spool"), pathlib.Path(shared, "status_reporter-" + owner)]
+    return [place for place in places if place.is_absolute()]
+
+
+def _state_at_home() -> str:
+    try:
+        home = pathlib.Path.home()
+    except RuntimeError:
+        return ""
+    own = "Library/Application Support" if sys.platform == "darwin" else ".local/state"
+    return str(home / own) if home.is_dir() else ""  # a home that is missing is not ours to make
+
+
+def _make_private(folder: pathlib.Path) -> str:
+    """Makes a folder of our own there, or takes it; answers what is wrong with it, in a fixed phrase."""
+    try:
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        return _strerror(error)
+    if not stat.S_ISDIR(found.st_mode):
+        return "the spool's place is not a folder"
+    if sys.platform != "win32" and (found.st_uid != os.geteuid() or found.st_mode & 0o022):
+        return "others may write into the spool's folder"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else "the spool's folder cannot be written to"
+
+
+def _changed_at(path: pathlib.Path) -> float:
+    """When a file was last written, by the wall clock; 0 when it is gone."""
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _strerror(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else _type_name(error)
+
+
+class _Spool(_Worker):
+    """What the service has not acknowledged, on disk; and what dead processes left there.
+
+    A thread of its own, because a disk may hang, and then neither the bot nor its heartbeats may wait for it: there is
+    one task for each file, and a newer one takes the place of one that has not been done yet.
+
+    In its folder (0700; files 0600): for each instance `<id>.json`, a page sealed with a checksum and replaced as a
+    whole, and `<id>.lock`, locked for as long as its process lives. A page whose lock is free is an orphan; it is
+    replayed by whoever takes its lock, and removed when the service has all of it. What is damaged goes to `corrupt/`,
+    what the service refuses to `rejected/`. 50 pages and 14 days are kept, and no token ever.
+    """
+
+    def __init__(self, keeper: _Keeper, folders: list[pathlib.Path], fingerprint: str) -> None:
+        super().__init__("spool")
+        self.closed = not folders
+        self.folder: pathlib.Path | None = None
+        self.error = "" if folders else "memory only"
+        self.orphans: list[str] = []
+        self.lent: str | None = None  # the orphan that the keeper has
+        self._keeper = keeper
+        self._folders = folders
+        self._fingerprint = fingerprint
+        self._tasks: dict[str, Callable[[], None]] = {}
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._began_at: float | None = None  # what is being done
+        self._held: dict[str, int] = {}  # descriptors of the locks
+        self._mine: set[str] = set()  # pages of living instances, and the one that is lent
+
+    # What others ask of it; none of these waits, but for `predecessor`.
+
+    @property
+    def busy(self) -> bool:
+        return not self.closed and (bool(self._tasks) or self._began_at is not None)
+
+    @property
+    def ok(self) -> bool:
+        """Whether what was said is on disk, but for the last moment."""
+        return self.folder is not None and not self.error and not self._late
+
+    @property
+    def _late(self) -> bool:
+        """Whether the disk has kept us waiting for long."""
+        began_at = self._began_at
+        return began_at is not None and time.monotonic() - began_at > _TICK_S
+
+    @property
+    def pending(self) -> int:
+        """How many orphans are still to be replayed."""
+        return len(self.orphans) + (self.lent is not None)
+
+    def keep(self, file: str, page: dict[str, Any]) -> None:
+        """Writes the page of an instance in the place of the one before."""
+        self._ask(file, functools.partial(self._write, file, page))
+
+    def discard(self, file: str) -> None:
+        """Removes a page, since the service has all of it."""
+        self._ask(file, functools.partial(self._remove, file))
+
+    def reject(self, file: str) -> None:
+        """Puts a page aside that the service refuses for good."""
+        self._ask(file, functools.partial(self._set_aside, file, "rejected"))
+
+    def let_go(self, file: str) -> None:
+        """Leaves a page to whoever replays it."""
+        self._ask(file, functools.partial(self._release, file))
+
+    def look(self) -> None:
+        """Looks for orphans."""
+        self._ask("look", functools.partial(self._look, None, None))
+
+    def lend(self) -> None:
+        """Hands the oldest orphan to the keeper, unless it has one."""
+        self._ask("lend", self._lend)
+
+    def end(self) -> None:
+        """Does what is still to be done, lets all pages go and ends the thread."""
+        self._ask("end", self._end)
+
+    def predecessor(self, may_follow: Callable[[dict[str, Any]], bool]) -> str | None:
+        """Looks for the newest orphan that a new instance may follow, 0.2 s at most; answers its session."""
+        found: list[str] = []
+        self._ask("look", functools.partial(self._look, may_follow, found))
+        ends = time.monotonic() + _LOOK_PATIENCE_S
+        while self.busy and time.monotonic() < ends:
+            time.sleep(0.001)
+        return found[0] if found else None
+
+    def forget_after_fork(self) -> None:
+        """In a forked child: lets go of the parent's pages and locks without touching them."""
+        self.closed = True
+        self._tasks = {}
+        held, self._held = self._held, {}
+        for file, descriptor in held.items():
+            _claimed.pop(file, None)
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    def _ask(self, key: str, task: Callable[[], None]) -> None:
+        if self.closed:
+            return
+        self._tasks[key] = task
+        if self._wake.empty():
+            self._wake.put(None)
+
+    # The thread.
+
+    def round(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._wake.get(timeout=_PAGE_S if self._tasks else _TICK_S)
+            while True:
+                self._wake.get_nowait()
+        try:
+            for key in list(self._tasks):
+                self._began_at = time.monotonic()
+                self._do(key, self._tasks.pop(key))
+        finally:
+            self._began_at = None
+
+    def _do(self, key: str, task: Callable[[], None]) -> None:
+        try:
+            if self._find_folder():
+                task()
+        except OSError as error:
+            self.error = _strerror(error)
+            if isinstance(error, FileNotFoundError):  # somebody has removed the folder
+                self.folder = None
+                self._release(key)
+            if key not in ("look", "lend"):
+                self._tasks.setdefault(key, task)
+
+    def _find_folder(self) -> bool:
+        """Whether there is a folder to work in; looks for one when there is none."""
+        for folder in self._folders if self.folder is None else ():
+            self.error = _make_private(folder)
+            if not self.error:
+                self.folder = folder
+                break
+        return self.folder is not None
+
+    def _path(self, file: str, kind: str = "json") -> pathlib.Path:
+        return cast("pathlib.Path", self.folder) / f"{file}.{kind}"
+
+    def _write(self, file: str, page: dict[str, Any]) -> None:
+        if not self._claim(file):
+            raise BlockingIOError(errno.EAGAIN, "")
+        self._mine.add(file)
+        page = {"v": 1, "fingerprint": self._fingerprint, "pid": os.getpid(), **page}
+        raw = _sealed(page)
+        while len(raw) > _PAGE_BYTES and page["jobs"]:  # these stay counted, but will not be listed
+            page["jobs"] = page["jobs"][: len(page["jobs"]) // 2]
+            raw = _sealed(page)
+        try:
+            descriptor = _open(self._path(file, "tmp"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            try:
+                while raw:
+                    raw = raw[os.write(descriptor, raw) :]
+                if page["result"] or page["seq"] <= 1:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            _replace(self._path(file, "tmp"), self._path(file))
+        except OSError:
+            self._path(file, "tmp").unlink(missing_ok=True)
+            raise
+        self.error = ""
+
+    def _remove(self, file: str) -> None:
+        self._path(file).unlink(missing_ok=True)
+        self._release(file)
+        for kind in ("tmp", "lock"):
+            self._path(file, kind).unlink(missing_ok=True)
+        if self.lent == file:
+            self.lent = None
+            self._lend()
+
+    def _set_aside(self, file: str, where: str) -> None:
+        """Moves a page out of the way, for people who wonder."""
+        folder = cast("pathlib.Path", self.folder) / where
+        folder.mkdir(0o700, exist_ok=True)
+        _replace(self._path(file), folder / f"{file}.json")
+        for old in sorted(folder.glob("*.json"), key=_changed_at)[:-_MAX_PAGES]:
+            old.unlink(missing_ok=True)
+        self._warn(f"a page of the spool was put aside in {where}/")
+        self._remove(file)
+
+    def _warn(self, text: str) -> None:
+        self._keeper.sender.orders.put(_Remark(logging.WARNING, text))
+
+    # Whose a page is.
+
+    def _claim(self, file: str) -> bool:
+        """Takes the lock of a page; False when its owner lives, here or in another process."""
+        if file in self._held:
+            return True
+        if _claimed.setdefault(file, self) is not self:
+            return False
+        path = self._path(file, "lock")
+        try:
+            while True:
+                descriptor = _open(path, os.O_RDWR | os.O_CREAT)
+                if _lock(descriptor):
+                    self._held[file] = descriptor
+                    if self._is_at(path, descriptor):
+                        return True
+                    del self._held[file]
+                    os.close(descriptor)
+                else:
+                    os.close(descriptor)
+                    break
+        finally:
+            if file not in self._held:
+                _claimed.pop(file, None)
+        return False
+
+    @staticmethod
+    def _is_at(path: pathlib.Path, descriptor: int) -> bool:
+        """Whether the file that is open is still the one there: whoever found no page beside it may have removed it."""
+        try:
+            return os.path.samestat(path.lstat(), os.fstat(descriptor))
+        except FileNotFoundError:
+            return False
+
+    def _release(self, file: str) -> None:
+        self._mine.discard(file)
+        descriptor = self._held.pop(file, -1)
+        if descriptor >= 0:
+            os.close(descriptor)
+            _claimed.pop(file, None)
+
+    def _end(self) -> None:
+        for file in list(self._held):
+            self._release(file)
+        self.closed = True
+
+    # Orphans.
+
+    def _look(self, may_follow: Callable[[dict[str, Any]], bool] | None, found: list[str] | None) -> None:
+        orphans: list[str] = []
+        best = (0.0, "", "")
+        for file in self._by_age():
+            followed = file in self._held  # by a session of ours; stays claimed, lest another process follows it too
+            page = self._take(file)
+            if page is None:
+                continue
+            orphans.append(file)
+            if may_follow and may_follow(page):
+                best = max(best, (page["wall_at_write"], file, page["session_id"]))
+            if not followed:
+                self._release(file)
+        self.orphans = orphans
+        if found is not None and best[1] and self._claim(best[1]):
+            found.append(best[2])
+
+    def _by_age(self) -> list[str]:
+        """The names of all pages that are none of our own, oldest first, without those that are too many or too old."""
+        found = [_PAGE_NAME.fullmatch(path.name) for path in cast("pathlib.Path", self.folder).iterdir()]
+        names = {match[1] for match in found if match} - self._mine
+        ages = {file: _changed_at(self._path(file)) for file in names}
+        files = sorted(ages, key=lambda file: (ages[file], file))
+        too_old = time.time() - _PAGE_LIFE_S
+        surplus = [file for file in files if 0 < ages[file] < too_old or file in files[:-_MAX_PAGES]]
+        for file in surplus:
+            if self._claim(file):
+                self._remove(file)
+                self._warn("a page of the spool was dropped: there are too many, or it was never delivered in 14 days")
+        return [file for file in files if file not in surplus]
+
+    def _take(self, file: str) -> dict[str, Any] | None:
+        """Claims an orphan and reads it; None when it has an owner, is another token's, or is none."""
+        page: dict[str, Any] | None = None
+        with contextlib.suppress(OSError):  # one that cannot be had must not keep us from the others
+            if not self._claim(file):
+                return None
+            raw = self._read(file)
+            page = _unsealed(raw) if raw else None
+            if raw is None:  # a process died between its lock and its page, or after its page
+                self._remove(file)
+            elif page is None:
+                self._set_aside(file, "corrupt")
+            elif page.get("v") == 1 and page.get("fingerprint") == self._fingerprint:
+                return page
+        self._release(file)
+        return None
+
+    def _read(self, file: str) -> bytes | None:
+        """The bytes of a page, none of it when it can be no page of ours; None when there is no such file."""
+        try:
+            found = self._path(file).lstat()
+            if not stat.S_ISREG(found.st_mode) or found.st_size > _PAGE_BYTES:
+                return b""
+            descriptor = _open(self._path(file), os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            return os.read(descriptor, _PAGE_BYTES)
+        finally:
+            os.close(descriptor)
+
+    def _lend(self) -> None:
+        while self.lent is None and self.orphans:
+            file = self.orphans.pop(0)
+            page = self._take(file)
+            if page is None:
+                continue
+            try:
+                orphan = _Ledger.restored(file, page, self._keeper.health, time.monotonic(), time.time())
+            except (KeyError, TypeError, ValueError, AttributeError):
+                self._set_aside(file, "corrupt")
+                continue
+            self.lent = file
+            self._mine.add(file)
+            self._keeper.tell(_Keeper.replay, orphan)
+
+
 class _Keeper(_Worker):
     """Owns the ledger, the timers and all decisions. Touches no network; its round takes microseconds.
 
@@ -1388,17 +1943,22 @@ class _Keeper(_Worker):
     of waits, answers and commands. So one thread alone changes anything, and no lock is needed anywhere.
     """
 
-    def __init__(self, address: _Address, interval: float, *, stream: bool) -> None:
+    def __init__(self, address: _Address, interval: float, *, stream: bool, spool: list[pathlib.Path]) -> None:
         super().__init__("keeper")
         self.inbox: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self.health = _Health()
         self.pace = _Pace(interval)
         self.sender = _Sender(address, self)
         self.stream = _Stream(address, self)
+        self.spool = _Spool(self, spool, address.fingerprint)
         self.on_stop: list[_OnStop] = []
         self._may_stream = stream
         self._ledger = _Ledger(self.health)
         self._closing: list[_Ledger] = []  # ended, but not all of it acknowledged; at most 16
+        self._replay: _Ledger | None = None  # of a dead process
+        self._replayed_at = -math.inf
+        self._replay_s = _REPLAY_S
+        self._look_at = -math.inf
         self._flight: _Order | None = None
         self._sleep: _SleepWatch | None = None
         self._warned = False
@@ -1409,8 +1969,8 @@ class _Keeper(_Worker):
         self._flooded = False
 
     def start(self) -> bool:
-        """Starts all three threads, here and now: a bot may end at once, and then no thread may be started any more."""
-        return self.sender.ensure() and self.stream.ensure() and self.ensure()
+        """Starts all threads, here and now: a bot may end at once, and then no thread may be started any more."""
+        return self.spool.ensure() and self.sender.ensure() and self.stream.ensure() and self.ensure()
 
     def tell(self, call: Callable[..., None], *args: Any) -> None:
         """Puts one thing to do into the queue; any thread may, at any moment."""
@@ -1442,6 +2002,9 @@ class _Keeper(_Worker):
                 due = min(due, line.deadline)
         if self._flight is None:
             due = min(due, self._next_up()[0])
+        for ledger in self._ledgers:
+            if ledger.speaks and ledger.mark != ledger.kept:
+                due = min(due, ledger.kept_at + _PAGE_S)
         return min(max(due - now, 0.0), _TICK_S)
 
     def _tend(self, now: float) -> None:
@@ -1449,6 +2012,8 @@ class _Keeper(_Worker):
         self._mind_lines(now)
         self.sender.ensure()
         self.stream.ensure()
+        self.spool.ensure()
+        self._mind_spool(now)
         if self._flight is None:
             when, ledger = self._next_up()
             self.health.next_try_at = when if self.pace.fails else None
@@ -1488,11 +2053,44 @@ class _Keeper(_Worker):
                 elif worker is self.stream:
                     self.stream.line = None
 
+    # On disk.
+
+    @property
+    def _ledgers(self) -> tuple[_Ledger, ...]:
+        return (*self._closing, self._ledger)
+
+    def _mind_spool(self, now: float) -> None:
+        for ledger in self._ledgers:
+            if now >= ledger.kept_at + _PAGE_S:
+                self._keep(ledger, now)
+        if now >= self._look_at and self._ledger.run:
+            self._look_at = now + _LOOK_S
+            self.spool.look()
+            if self.gets_through:
+                self.spool.lend()
+
+    def _keep(self, ledger: _Ledger, now: float) -> None:
+        """Has the disk hold what a ledger says, or nothing once all of it is acknowledged."""
+        if not ledger.speaks:
+            if ledger.kept:
+                ledger.kept = None
+                self.spool.discard(ledger.file)
+        elif ledger.mark != ledger.kept:
+            ledger.kept, ledger.kept_at = ledger.mark, now
+            self.spool.keep(ledger.file, ledger.page(time.monotonic(), time.time()))
+
     # Sending.
+
+    @property
+    def gets_through(self) -> bool:
+        """Whether the last attempt to reach the service succeeded."""
+        return self.health.heard_at is not None and not self.pace.fails
 
     def _next_up(self) -> tuple[float, _Ledger | None]:
         best: tuple[float, _Ledger | None] = (math.inf, None)
-        for ledger in (*self._closing, self._ledger):
+        if self._replay and self.gets_through:  # never what an outage is noticed by, and never a reason to be silent
+            best = (self._replay.not_before, self._replay)
+        for ledger in self._ledgers:
             if ledger.speaks:
                 when = max(self.pace.when(wanted=ledger.wanted, urgent=ledger.urgent), ledger.not_before)
                 if best[1] is None or when < best[0]:
@@ -1502,7 +2100,8 @@ class _Keeper(_Worker):
     def _send(self, ledger: _Ledger, now: float) -> None:
         sent = ledger.snapshot(now, time.time(), self.pace.told_interval, self._diag(now))
         self._flight = _Order(sent, _Line(_REQUEST_S))
-        self.pace.left(now)
+        if not ledger.replay:
+            self.pace.left(now)
         self.sender.orders.put(self._flight)
 
     def _diag(self, now: float) -> dict[str, Any]:
@@ -1519,9 +2118,11 @@ class _Keeper(_Worker):
         problem = str(answer.document.get("code"))
         if code in (200, 201):
             self._taken(at, order.sent, answer.document)
-        elif (
-            code == 410 or (code == 409 and problem in ("ended", "instances")) or (code == 404 and problem == "unknown")
-        ):
+        elif code == 409 and problem in ("ended", "instances"):
+            self._elsewhere(at, ledger, answer)
+        elif ledger.replay and code in _REFUSALS:
+            self._turned_down(at, ledger)
+        elif code == 410 or (code == 404 and problem == "unknown"):
             self._elsewhere(at, ledger, answer)
         elif code in (400, 413, 422):
             self._refused(at, ledger)
@@ -1536,30 +2137,38 @@ class _Keeper(_Worker):
     def _taken(self, at: float, sent: _Sent, document: dict[str, Any]) -> None:
         ledger = sent.ledger
         ledger.acknowledge(sent)
-        self.pace.heard(at)
+        self._keep(ledger, at)
+        ledger.settle()
+        if self.pace.fails:
+            self.spool.look()
+        if not ledger.replay:
+            self.pace.heard(at)
         self._recovered(at)
         self.configured(at, document.get("config"))
         self._note_clock(document.get("server_time"))
         if ledger in self._closing and not ledger.speaks:
             self._closing.remove(ledger)
+        if ledger is self._replay and not ledger.speaks:
+            self._replay, self._replayed_at = None, at
+        if self._replay is None and self.spool.pending:
+            self.spool.lend()
         self.commanded(at, ledger.instance_id, document.get("commands"))
-        if self._ended_by_others(ledger, document):
-            self._move(at, ledger)
-        self._aim()
-
-    @staticmethod
-    def _ended_by_others(ledger: _Ledger, document: dict[str, Any]) -> bool:
-        """Whether the session ended explicitly although this instance goes on and nobody asked it to stop."""
         session = document.get("session")
         status = session.get("status") if isinstance(session, dict) else None
-        ended = status in ("completed", "failed", "stopped", "interrupted") and document.get("applied") is True
-        return ended and ledger.result is None and not ledger.commands
+        ended = status in ("completed", "failed", "stopped", "interrupted")
+        if ledger.run and ledger.run.role == "worker":
+            ledger.over = ended  # no more heartbeats, but counts still go
+        elif ended and document.get("applied") is True and ledger.result is None and not ledger.commands:
+            self._move(at, ledger)  # ended explicitly, although this instance goes on and nobody asked it to stop
+        self._aim()
 
     def _elsewhere(self, at: float, ledger: _Ledger, answer: _Answer) -> None:
         """The session can take no more from us: go on in a new one, but never in a new one each second."""
+        heir = self._move(at, ledger)
+        if ledger.replay:
+            return
         again = at - self._moved_at < 60
         self._moved_at = at
-        heir = self._move(at, ledger)
         if again and heir:
             heir.urgent = False
             self.pace.failed(at)
@@ -1571,10 +2180,22 @@ class _Keeper(_Worker):
             ledger.give_up()
         elif ledger is self._ledger:
             self._ledger = heir
+        if ledger is self._replay:
+            self._replay = heir
+        self._keep(heir or ledger, at)  # in the same file, so that the rest is told of once, whenever the process dies
         self._aim()
         if ledger in self._closing:
             self._closing = [one for one in (*self._closing, heir) if one is not None and one is not ledger]
         return heir
+
+    def _turned_down(self, at: float, ledger: _Ledger) -> None:
+        """A replay that the service does not take: tried again with less in it, and after three times put aside."""
+        ledger.refusals += 1
+        ledger.not_before = at + self._replay_s
+        ledger.shed()
+        if ledger.refusals >= _MAX_REFUSALS:
+            self._replay, self._replayed_at = None, at
+            self.spool.reject(ledger.file)
 
     def _refused(self, at: float, ledger: _Ledger) -> None:
         self.pace.failed(at)
@@ -1627,28 +2248,47 @@ class _Keeper(_Worker):
         """A call with wrong arguments was made."""
         self.health.ignored += 1
 
+    def replay(self, _at: float, orphan: _Ledger) -> None:
+        """Takes what a dead process left, to say it in its place."""
+        self._replay = orphan
+        orphan.not_before = self._replayed_at + self._replay_s
+
+    def hasten(self, _at: float) -> None:
+        """Replays without a pause: the process is about to end, and it may be one that never lives for long."""
+        self._replay_s = 0.0
+        if self._replay:
+            self._replay.not_before = -math.inf
+
     def begin(self, at: float, run: _Run, bot: dict[str, str], *, attach: bool) -> None:
         """Starts a session; what was said since the reporter was made belongs to the first one."""
         if self._ledger.run is not None:
-            self._closing = [*self._closing, self._ledger][-16:]
-            self._closing = [ledger for ledger in self._closing if ledger.speaks]
+            closing = [ledger for ledger in self._ledgers if ledger.speaks]
+            self._closing = closing[-16:]
+            for ledger in closing[:-16]:
+                self.spool.let_go(ledger.file)
             self._ledger = _Ledger(self.health)
             self.health.counters = dict.fromkeys(_SEED_COUNTERS, 0)
         self._ledger.begin(at, run, bot, attach=attach)
+        self._keep(self._ledger, at)
 
     def end(self, at: float, run: _Run, result: dict[str, Any], receipt: _Receipt) -> None:
         """Ends a session with the bot's own word or, at exit, with a guess."""
         for ledger in (self._ledger, *self._closing):
             if ledger.run is run:
                 ledger.end(at, result, receipt)
+                self._keep(ledger, at)
+                receipt.at_spool = True
                 return
         receipt.acknowledged = False
+        receipt.at_spool = True
 
     def flush(self, _at: float, receipt: _Receipt) -> None:
         if self._ledger.run is None:
             receipt.acknowledged = False
         else:
             self._ledger.promise(receipt)
+            self._keep(self._ledger, _at)
+        receipt.at_spool = True
 
     def saw(self, _at: float, stop: _Stop) -> None:
         """The bot's own code has looked, and knows that it is to stop."""
@@ -1691,10 +2331,22 @@ class _Keeper(_Worker):
         if state == "open" and self.pace.fails:
             self.pace.network_is_back()
 
+    def forget(self) -> None:
+        """In a forked child, where none of the threads lives: lets go of what belongs to the parent.
+
+        Takes no lock and logs nothing: whatever thread held a lock when the process was forked will never release it.
+        """
+        for line in (self._flight and self._flight.line, self.stream.line):
+            if line:
+                with contextlib.suppress(OSError):
+                    line.forget()
+
     def close(self, _at: float) -> None:
         """Ends the three threads; whatever still waits is told that nothing more will come."""
-        for ledger in (self._ledger, *self._closing):
+        for ledger in self._ledgers:
+            self._keep(ledger, _at)
             ledger.give_up()
+        self.spool.end()
         self.stream.closed = self.sender.closed = self.closed = True
         if self._flight:
             self._flight.line.cut()
@@ -1751,6 +2403,12 @@ class StatusReporter:
         name: the bot's name on the board; else STATUS_REPORTER_NAME.
         heartbeat_interval: seconds between reports when nothing changes, 1 to 3600.
         stream: whether to keep a connection on which a stop arrives at once; without, it comes with the next heartbeat.
+        spool_dir: the folder for what the service has not acknowledged yet. "auto": `status_reporter/spool` in
+            $XDG_STATE_HOME, in `~/.local/state`, in `~/Library/Application Support` (macOS) or in %LOCALAPPDATA%
+            (Windows); where that cannot be, a folder of this user's in the temporary one. None: memory only.
+        resume: "auto": the first session goes on with that of a process that died without a result (see `start_session`);
+            "never"; or the id of the session to go on with.
+        resume_window: seconds after the last sign of life of such a process.
         exit_timeout: seconds that the end of a session is waited for, 0.3 when the service does not answer.
         ca_file: certificate authorities to trust instead of the system's.
         proxy: `http://host:port` for an https base_url; None: as the environment says; False: none.
@@ -1766,6 +2424,9 @@ class StatusReporter:
         name: str | None = None,
         heartbeat_interval: float = 45.0,
         stream: bool = True,
+        spool_dir: str | os.PathLike[str] | None = "auto",
+        resume: str = "auto",
+        resume_window: float = 600.0,
         exit_timeout: float = 2.0,
         ca_file: str | None = None,
         proxy: str | bool | None = None,
@@ -1775,12 +2436,19 @@ class StatusReporter:
         self._strict = strict
         self._name = _text(name if name is not None else os.environ.get("STATUS_REPORTER_NAME", ""), 64)
         self._exit_timeout = _clamp(exit_timeout, 0, 60) or 0.0
+        self._spool_dir = spool_dir
+        self._resume_window = _clamp(resume_window, 0, 1e9) or 0.0
         self._run = _Run(None)
         self._activity: tuple[str, dict[str, Any] | None] | None = None
         self._keeper: _Keeper | None = None
+        self._bot: dict[str, str] = {}
+        self._pid = os.getpid()
+        self._is_copy = False  # of a reporter that works in another process
         self.stop_event: threading.Event = _StopEvent(self)
         self.disabled_reason = ""
         try:
+            self._spool_folders = _spool_folders(spool_dir)
+            self._resume = _resume_wish(resume)
             address = self._find(token, base_url, allow_insecure=allow_insecure, proxy=proxy, ca_file=ca_file)
         except ValueError as error:
             self.disabled_reason = str(error)
@@ -1790,8 +2458,14 @@ class StatusReporter:
             return
         if address:
             self._address = address
-            self._keeper = _Keeper(address, _clamp(heartbeat_interval, 1, 3600) or 45.0, stream=stream)
+            self._interval = _clamp(heartbeat_interval, 1, 3600) or 45.0
+            self._streams = stream
+            self._keeper = self._new_keeper()
             atexit.register(self._at_exit)
+            _made_here[id(self)] = self
+
+    def _new_keeper(self) -> _Keeper:
+        return _Keeper(self._address, self._interval, stream=self._streams, spool=self._spool_folders)
 
     def _find(self, token: str | None, base_url: str | None, **ways: Any) -> _Address | None:
         """The address of the service; None, with the reason noted, when this bot is to run without one."""
@@ -1818,34 +2492,49 @@ class StatusReporter:
 
         What was reported before belongs to it. The first call starts the threads and is the only one of all that may
         take a lock of the interpreter, so do not make it from a signal handler.
+
+        It looks, for 0.2 s at most, for what a killed process of the same token, service, name and platform left on disk:
+        when that has no result and knows of no stop, and was written less than `resume_window` ago, this process goes on
+        in its session, and the counts of both add up. Otherwise what it left is delivered as a session of its own.
         """
+        if self._is_elsewhere() or _is_imported_again():
+            self._become_copy()
         before, keeper = self._run, self._keeper
         if keeper is None:
-            return ""
+            return (before.session_id or "") if self._is_copy else ""
         if before.open:
             return before.session_id or ""
         system = sys.platform if platform is None else _text(platform, 64)
         number = _number(version)
         label = _text(version if number is None else str(number), 64)
-        bot = {"name": self._name, "version": label, "platform": system}
-        attach = self._session_of_launcher() if before.session_id is None else None
+        bot = self._bot = {"name": self._name, "version": label, "platform": system}
+        self._address.look_for_proxy()
+        attach = self._session_to_join(keeper, bot) if before.session_id is None else None
         mine = _Run(attach or str(uuid.uuid4()))
         run = before.next.setdefault("run", mine)
         if run is mine:
             self._run = run
             self._activity = None if before.session_id else self._activity
-            self._address.look_for_proxy()
             keeper.tell(functools.partial(_Keeper.begin, attach=attach is not None), run, bot)
             keeper.start()
+            self._mind_exit()
         return run.session_id or ""
 
-    @staticmethod
-    def _session_of_launcher() -> str | None:
-        """The session that `botlight run` opened for this process; the first one here joins it."""
-        try:
+    def _session_to_join(self, keeper: _Keeper, bot: dict[str, str]) -> str | None:
+        """The session that the first one here goes on with: the one asked for, `botlight run`'s, a dead process's, or none."""
+        if self._resume not in ("auto", "never"):
+            return self._resume
+        with contextlib.suppress(ValueError):
             return str(uuid.UUID(os.environ.get("STATUS_REPORTER_SESSION", "")))
-        except ValueError:
+        if self._resume == "never" or not keeper.start():
             return None
+
+        def may_follow(page: dict[str, Any]) -> bool:
+            age, was = time.time() - page["wall_at_write"], page["bot"]
+            same = page["role"] == "main" and was["platform"] == bot["platform"] and was["name"] == bot["name"]
+            return same and page["result"] is None and not page["stop"] and 0 <= age < self._resume_window
+
+        return keeper.spool.predecessor(may_follow)
 
     @_silent(None)
     def send_heartbeat(self, activity: str, details: dict[str, Any] | None = None) -> None:
@@ -1887,7 +2576,8 @@ class StatusReporter:
         """Ends the session: success, failed (with an error), or stopped when the bot has seen a stop and has no error.
 
         Waits until the service has it, `exit_timeout` at most, less when it does not answer. True: the service has it.
-        False: it is still tried while the process lives. The first call counts; later ones tell whether it arrived.
+        False: it is on disk, still tried while the process lives, and delivered by the next bot that starts. The first
+        call counts; later ones tell whether it arrived.
         """
         outcome = "failed" if error is not None or not success else "success"
         receipt, before = self._finish(outcome, error)
@@ -2056,10 +2746,10 @@ class StatusReporter:
     def flush(self, timeout: float = 2.0) -> bool:
         """Waits, `timeout` seconds at most, until all that was said so far is acknowledged; True when it is."""
         receipt = _Receipt()
-        if self._keeper is None or self._run.session_id is None:
+        if self._is_elsewhere() or self._keeper is None or self._run.session_id is None:
             return False
         self._keeper.tell(_Keeper.flush, receipt)
-        patience = _Patience(self, receipt, _clamp(timeout, 0, 1e9) or 0.0)
+        patience = _Patience(self, receipt, _clamp(timeout, 0, 1e9) or 0.0, disk=False)
         while patience.lasts():
             time.sleep(0.002)
         return receipt.acknowledged is True
@@ -2068,13 +2758,16 @@ class StatusReporter:
     def close(self, timeout: float | None = None) -> None:
         """Ends a session that has no end yet as interrupted, waits like `complete_session`, and ends the threads."""
         keeper = self._keeper
-        if keeper is None:
+        if self._is_elsewhere() or keeper is None:
             return
         self._farewell("ended without result", None, timeout)
         self._keeper = None
         self.disabled_reason = "closed"
         keeper.tell(_Keeper.close)
         atexit.unregister(self._at_exit)
+        ends = time.monotonic() + _DISK_EXIT_S
+        while keeper.started and not keeper.spool.closed and time.monotonic() < ends:
+            time.sleep(0.002)
 
     @property
     def session_id(self) -> str | None:
@@ -2085,7 +2778,7 @@ class StatusReporter:
     def status(self) -> dict[str, Any]:
         """The reporter's own condition, for people who wonder; never the token. At most a moment old."""
         keeper, run, now = self._keeper, self._run, time.monotonic()
-        health = keeper.health if keeper else _Health()
+        health, spool = (keeper.health, keeper.spool) if keeper else (_Health(), None)
         counters = {name: value / _MILLION for name, value in health.counters.copy().items()}
         return {
             "enabled": keeper is not None,
@@ -2100,12 +2793,16 @@ class StatusReporter:
             "fails": health.fails,
             "last_error": health.last_error,
             "next_try_s": None if health.next_try_at is None else round(max(0.0, health.next_try_at - now), 3),
+            "spool_path": str(spool.folder) if spool and spool.folder else None,
+            "spool_ok": spool is not None and spool.ok,
+            "spool_error": spool.error if spool else "",
+            "pending_replays": spool.pending if spool else 0,
             "ignored": health.ignored,
             "dropped": health.drops,
             "jobs_without_key": health.unkeyed,
             "counters": {name: int(value) if value.is_integer() else value for name, value in counters.items()},
             "clock_offset_s": health.clock_offset_s,
-            "runtime": _runtime(keeper),
+            "runtime": "inert-child" if self._is_copy else _runtime(keeper),
         }
 
     # Inside.
@@ -2140,7 +2837,7 @@ class StatusReporter:
         """Says how the session ended; answers the receipt for that, and whether it was said before."""
         run, keeper = self._run, self._keeper
         mine = _Receipt()
-        if keeper is None or run.session_id is None:
+        if self._is_elsewhere() or keeper is None or run.session_id is None:
             return mine, True
         receipt = run.ending.setdefault("said", mine)
         if receipt is not mine:
@@ -2160,20 +2857,183 @@ class StatusReporter:
     def _farewell(self, why: str, error: BaseException | None, timeout: float | None) -> bool:
         """Gives a session without an end one that is only concluded: what the bot says itself later replaces it."""
         run, keeper = self._run, self._keeper
-        if keeper is None or run.session_id is None:
+        if self._is_elsewhere() or keeper is None or run.session_id is None:
             return True
         receipt = run.ending.get("said")
         if receipt is None:
             receipt = run.ending.setdefault("guessed", _Receipt())
             outcome, reason = ("interrupted", why) if error is None else _Session.outcome(error)
             keeper.tell(_Keeper.end, run, {"outcome": outcome, "inferred": True, "error": _error(reason)}, receipt)
-        return self._await_end(receipt, timeout)
+        acknowledged = self._await_end(receipt, timeout)
+        if timeout is None and keeper.spool.pending:
+            keeper.tell(_Keeper.hasten)
+            ends = time.monotonic() + min(_REPLAY_EXIT_S, self._exit_timeout - run.waited)
+            while keeper.gets_through and keeper.spool.pending and time.monotonic() < ends:
+                time.sleep(0.002)
+        return acknowledged
+
+    # Other processes.
+
+    def for_worker(self) -> StatusReporter:
+        """A reporter to hand to worker processes: pickle it, or let `multiprocessing` do so, into as many as you like.
+
+        In each process it counts into this session as an instance of its own, from its first call on, and hears of a stop
+        within 15 seconds; the session's activity and end stay this reporter's. `complete_session` there only waits until
+        all is delivered. Begins a session when none runs. The pickle holds the token: hand it to your own processes only.
+        """
+        if self._run.session_id is None:
+            self.start_session()
+        run = self._run
+        if self._keeper is None or run.session_id is None or not run.open:
+            self._ignore("for_worker: expected a session that runs")
+            return self
+        settings = {**self._address.settings(), "name": self._name, "heartbeat_interval": self._interval}
+        settings |= {"exit_timeout": self._exit_timeout, "strict": self._strict, "spool_dir": self._spool_dir}
+        return _worker_here(run.session_id, dict(self._bot), settings)
+
+    def __reduce__(self) -> tuple[Callable[..., StatusReporter], tuple[Any, ...]]:
+        stop = self._run.stop
+        return _copy_elsewhere, (self._run.session_id, stop and (stop.id, stop.reason))
+
+    def __copy__(self) -> StatusReporter:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> StatusReporter:
+        return self
+
+    def _is_elsewhere(self) -> bool:
+        """Whether this is another process than the one that the reporter works in, of which nobody told us."""
+        if self._pid != os.getpid():
+            self._forget_parent()
+        return self._is_copy
+
+    def _forget_parent(self) -> None:
+        """After a fork, in the child: a session that runs stays the parent's; one not yet begun may still begin here."""
+        parents, self._keeper = self._keeper, None
+        self._pid = os.getpid()
+        if parents:
+            parents.forget()
+            if self._run.session_id is None:
+                self._address.forget()
+                self._keeper = self._new_keeper()
+                self._keeper.on_stop = parents.on_stop
+            else:
+                self._become_copy()
+
+    def _become_copy(self) -> None:
+        self._keeper = None
+        self._is_copy = True
+        self.disabled_reason = "this is a copy in another process; for_worker() makes a reporter for one"
+
+    def _mind_exit(self) -> None:
+        """Sees to the end of a child of `multiprocessing`, where no `atexit` hook may run."""
+        process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+        if process and util and process.parent_process() is not None:
+            util.Finalize(None, self._at_exit, exitpriority=0)
 
     def _at_exit(self) -> None:
         """The end of a process that told no end: the truth as far as the interpreter knows it, and silently."""
         error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)  # typed in, it may be of long ago
         with contextlib.suppress(Exception, KeyboardInterrupt):  # an impatient person wants no more waiting
             self._farewell("ended without result", error, None)
+
+
+class _WorkerReporter(StatusReporter):
+    """What `for_worker` makes: begins by itself, in each process anew, and never ends the session."""
+
+    def __init__(self, session_id: str, bot: dict[str, str], settings: dict[str, Any]) -> None:
+        super().__init__(**settings, stream=False)
+        self._made_of = (session_id, bot, settings)
+
+    def __reduce__(self) -> tuple[Callable[..., StatusReporter], tuple[Any, ...]]:
+        return _worker_here, self._made_of
+
+    def for_worker(self) -> StatusReporter:
+        return self
+
+    @_silent("")
+    def start_session(self, version: object = "", platform: object = None) -> str:  # noqa: ARG002 -- the session's
+        """Begins this process's part of the session, as every other call does."""
+        self._is_elsewhere()
+        before, keeper = self._run, self._keeper
+        if keeper is None or before.session_id:
+            return before.session_id or ""
+        session_id, bot, _ = self._made_of
+        mine = _Run(session_id)
+        mine.role = "worker"
+        run = before.next.setdefault("run", mine)
+        if run is mine:
+            self._run = run
+            keeper.pace.degraded = True  # nobody pushes a stop to it
+            keeper.tell(functools.partial(_Keeper.begin, attach=True), run, bot)
+            keeper.start()
+            self._mind_exit()
+        return session_id
+
+    @property
+    def should_stop(self) -> bool:
+        if self._run.session_id is None:
+            self.start_session()
+        return super().should_stop
+
+    def _note(self, call: Callable[..., None], *args: Any) -> None:
+        if self._run.session_id is None:
+            self.start_session()
+        super()._note(call, *args)
+
+    def _finish(self, outcome: str, error: object) -> tuple[_Receipt, bool]:  # noqa: ARG002 -- not to be told
+        """The end of a task is not the session's, nor this process's: what was said is to be delivered, that is all."""
+        receipt = _Receipt()
+        if self._is_elsewhere() or self._keeper is None or self._run.session_id is None:
+            return receipt, True
+        self._run.waited = 0.0
+        self._keeper.tell(_Keeper.flush, receipt)
+        return receipt, False
+
+    def _forget_parent(self) -> None:
+        self._run = _Run(None)
+        super()._forget_parent()
+
+
+_workers: dict[str, _WorkerReporter] = {}
+
+
+def _worker_here(session_id: str, bot: dict[str, str], settings: dict[str, Any]) -> StatusReporter:
+    """The one worker's reporter of a session in this process, however often it is unpickled."""
+    return _workers.get(session_id) or _workers.setdefault(session_id, _WorkerReporter(session_id, bot, settings))
+
+
+def _copy_elsewhere(session_id: str | None, stop: tuple[str, str | None] | None) -> StatusReporter:
+    """What becomes of a pickled reporter: one that does nothing, and knows whether it is to stop."""
+    copy = StatusReporter("")
+    copy._become_copy()  # noqa: SLF001 -- same file
+    copy._run.session_id = session_id  # noqa: SLF001 -- same file
+    copy._run.stop = stop and _Stop(*stop)  # noqa: SLF001 -- same file
+    return copy
+
+
+def _is_imported_again() -> bool:
+    """Whether this is a child of `multiprocessing` that is only about to import the bot's main script once more."""
+    process = sys.modules.get("multiprocessing.process")
+    if process and getattr(process.current_process(), "_inheriting", False):
+        return True
+    return bool(getattr(sys, "frozen", False)) and sys.argv[1:2] == ["--multiprocessing-fork"]
+
+
+# By their ids, because the bot's own subclass may not be hashable; weakly, because a hook stays for ever.
+_made_here: weakref.WeakValueDictionary[int, StatusReporter] = weakref.WeakValueDictionary()
+
+
+def _after_fork() -> None:
+    for reference in _made_here.valuerefs():
+        reporter = reference()
+        if reporter is not None:
+            with contextlib.suppress(Exception):
+                reporter._forget_parent()  # noqa: SLF001 -- same file
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Patience:
@@ -2183,8 +3043,12 @@ class _Patience:
     failed; but the first attempt is waited for, else a script that lives 50 ms would never get a word out.
     """
 
-    def __init__(self, reporter: StatusReporter, receipt: _Receipt, timeout: float | None) -> None:
+    def __init__(
+        self, reporter: StatusReporter, receipt: _Receipt, timeout: float | None, *, disk: bool = True
+    ) -> None:
         self._receipt = receipt
+        self._disk = disk
+        self._turned_at: float | None = None  # from waiting for the service to waiting for the disk
         self._keeper = reporter._keeper  # noqa: SLF001 -- same file
         self._run = reporter._run  # noqa: SLF001 -- same file
         self._began_at = time.monotonic()
@@ -2194,20 +3058,31 @@ class _Patience:
 
     def lasts(self) -> bool:
         """Whether to look again: it is not settled, there is somebody who may settle it, and there is time."""
-        if self._receipt.acknowledged is not None or not self._able:
+        if not self._able:
             return False
-        spent = time.monotonic() - self._began_at
+        now = time.monotonic()
+        spent = now - self._began_at
         failing = self._keeper is not None and self._keeper.health.fails > 0
         limit = (
             min(self._seconds, _FAILING_EXIT_S - self._run.waited) if failing and not self._patient else self._seconds
         )
-        return spent < limit
+        if self._receipt.acknowledged is None and spent < limit:
+            return True
+        self._turned_at = self._turned_at or now
+        return self._disk and self._disk_is_busy and now - self._turned_at < _DISK_EXIT_S - self._run.waited_for_disk
+
+    @property
+    def _disk_is_busy(self) -> bool:
+        return not self._receipt.at_spool or (self._keeper is not None and self._keeper.spool.busy)
 
     def __enter__(self) -> _Patience:  # noqa: PYI034 -- Self came with Python 3.11
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._run.waited += time.monotonic() - self._began_at  # of the time that the bot gives to this end
+        now = time.monotonic()
+        turned_at = self._turned_at or now
+        self._run.waited += turned_at - self._began_at  # of the time that the bot gives to this end
+        self._run.waited_for_disk += now - turned_at
 
 
 def _runtime(keeper: _Keeper | None) -> str:
@@ -2223,14 +3098,25 @@ def _runtime(keeper: _Keeper | None) -> str:
 
 
 class _StopEvent(threading.Event):
-    """`stop_event`: an Event for code that already looks at one. Looking at it is looking at `should_stop`."""
+    """`stop_event`: an Event for code that already looks at one. Looking at it is looking at `should_stop`.
+
+    It never touches the lock of an Event: that may be left taken by a signal handler that raises, or by a fork.
+    """
 
     def __init__(self, reporter: StatusReporter) -> None:
         super().__init__()
         self._reporter = reporter
+        self._set_by_bot = False
 
     def is_set(self) -> bool:
-        return super().is_set() or self._reporter.should_stop
+        return self._set_by_bot or self._reporter.should_stop
+
+    def set(self) -> None:
+        self._set_by_bot = True
+
+    def clear(self) -> None:
+        """Undoes the bot's own `set`; a stop stays a stop."""
+        self._set_by_bot = False
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits in slices of `time.sleep`: a Condition cannot be interrupted by Ctrl-C everywhere."""

@@ -26,6 +26,20 @@ class OpenStream(Protocol):
         """Open a stream that is cut at the end of the test."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No bot of these tests leaves anything at a person's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_common_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bot of one test delivers, or goes on with, what a bot of another one left."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
 @pytest.fixture
 def start_service(tmp_path: Path) -> Iterator[StartService]:
     """Starts services, each with a fresh store unless `folder` names one again, and ends them with the test."""

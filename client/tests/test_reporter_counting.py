@@ -314,8 +314,9 @@ def test_a_second_session_counts_from_zero_and_loses_nothing_of_the_first(
 ) -> None:
     """The end of the first is delivered although the second has begun meanwhile."""
     reporter.job("a").applied()
-    service.script.append(Reply(hang_up=True, merge=False))
+    service.always = Reply(hang_up=True, merge=False)
     assert not reporter.complete_session(timeout=0)
+    service.always = None
     first = reporter.session_id
     second = reporter.start_session("2.0")
     assert second != first
