@@ -795,7 +795,7 @@ class _Ledger:
         def at(aged: dict[str, Any], name: str = "age_ms") -> float:
             return then - float(aged[name]) / 1000
 
-        then = now - max(0.0, wall - page["wall_at_write"])
+        then: float = now - max(0.0, wall - page["wall_at_write"])
         ledger = cls(health)
         ledger.replay, ledger.file = True, file
         ledger.run = _Run(page["session_id"])
@@ -1562,10 +1562,8 @@ def _unsealed(raw: bytes) -> dict[str, Any] | None:
 
 
 def _resume_wish(wish: object) -> str:
-    if wish in ("auto", "never"):
-        return cast("str", wish)
     try:
-        return str(uuid.UUID(cast("str", wish)))
+        return {"auto": "auto", "never": "never"}.get(cast("str", wish)) or str(uuid.UUID(cast("str", wish)))
     except (ValueError, AttributeError, TypeError):
         raise ValueError("resume: expected 'auto', 'never' or a session's id") from None
 
@@ -1638,6 +1636,7 @@ class _Spool(_Worker):
         super().__init__("spool")
         self.closed = not folders
         self.folder: pathlib.Path | None = None
+        self.path: str | None = None  # of it, as a text
         self.error = "" if folders else "memory only"
         self.orphans: list[str] = []
         self.lent: str | None = None  # the orphan that the keeper has
@@ -1747,7 +1746,7 @@ class _Spool(_Worker):
         except OSError as error:
             self.error = _strerror(error)
             if isinstance(error, FileNotFoundError):  # somebody has removed the folder
-                self.folder = None
+                self.folder = self.path = None
                 self._release(key)
             if key not in ("look", "lend"):
                 self._tasks.setdefault(key, task)
@@ -1757,7 +1756,7 @@ class _Spool(_Worker):
         for folder in self._folders if self.folder is None else ():
             self.error = _make_private(folder)
             if not self.error:
-                self.folder = folder
+                self.folder, self.path = folder, str(folder)
                 break
         return self.folder is not None
 
@@ -2793,7 +2792,7 @@ class StatusReporter:
             "fails": health.fails,
             "last_error": health.last_error,
             "next_try_s": None if health.next_try_at is None else round(max(0.0, health.next_try_at - now), 3),
-            "spool_path": str(spool.folder) if spool and spool.folder else None,
+            "spool_path": spool and spool.path,
             "spool_ok": spool is not None and spool.ok,
             "spool_error": spool.error if spool else "",
             "pending_replays": spool.pending if spool else 0,
