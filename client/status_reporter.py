@@ -2339,6 +2339,7 @@ class _Keeper(_Worker):
             if line:
                 with contextlib.suppress(OSError):
                     line.forget()
+        self.spool.forget_after_fork()
 
     def close(self, _at: float) -> None:
         """Ends the three threads; whatever still waits is told that nothing more will come."""

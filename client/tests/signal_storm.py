@@ -14,6 +14,7 @@ import contextlib
 import faulthandler
 import functools
 import itertools
+import os
 import signal
 import sys
 import threading
@@ -92,8 +93,8 @@ def profile(frame: FrameType, event: str, arg: Any) -> None:
     if event == "c_call":
         owner = getattr(arg, "__self__", None)
         home = getattr(arg, "__module__", None) or type(owner).__module__
-        sleeps = waiting and arg is time.sleep
-        if not sleeps and (home in LOUD_C or arg.__name__ in LOUD_NAMES or arg is time.sleep):
+        harmless = arg is os.getpid or (waiting and arg is time.sleep)  # asks whether this is a forked child
+        if not harmless and (home in LOUD_C or arg.__name__ in LOUD_NAMES or arg is time.sleep):
             faults.add(f"ran {home}.{arg.__name__}")
     elif event == "call":
         file = frame.f_code.co_filename.replace("\\", "/")
