@@ -1,0 +1,135 @@
+"""The rows of the comparison: what is installed, how it reports, what stands behind it, what it was made for."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.comparison import stand_in, venvs
+from bench.comparison.backends import Backend, Botlight, MLflow, NoBackend, StandInBackend, Trackio
+
+__all__ = ["Candidate", "candidates"]
+
+CLIENT = Path(__file__).resolve().parents[2] / "client"
+
+
+class Candidate(NamedTuple):
+    """One row."""
+
+    name: str
+    module: str  # in `bots`, how its quickstart uses it
+    backend: Backend
+    made_for: str
+    behind: str  # what stands there as its backend
+    requirements: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    by_hand: str = ""  # how reports are delivered when only a person can
+
+    @property
+    def venv(self) -> str:
+        """The name of its virtual environment; rows of one library share it."""
+        return self.module.removeprefix("with_").removesuffix("_metrics")
+
+
+WANDB_KEY = ("WANDB_API_KEY", "0" * 40)  # of the length that it asks for; nobody checks it
+
+
+def candidates(folder: Path, stack: ExitStack) -> list[Candidate]:
+    """All rows; servers keep their files in the folder and end with the stack."""
+    messages, counts = (
+        StandInBackend({"BOT_BACKEND": "http://key@127.0.0.1:PORT/1"}, read, kind)
+        for read, kind in ((stand_in.sentry_messages, "points"), (stand_in.sentry_counts, "amounts"))
+    )
+    graphql = StandInBackend(
+        {"WANDB_BASE_URL": "http://127.0.0.1:PORT"}, stand_in.wandb_points, "points", stand_in.wandb_answer
+    )
+    gateway = StandInBackend({"BOT_BACKEND": "127.0.0.1:PORT"}, stand_in.gateway, "totals")
+    posts = StandInBackend({"BOT_BACKEND": "http://127.0.0.1:PORT/report"}, stand_in.json_totals, "totals")
+    mlflow = MLflow(folder / "mlflow", stack, venvs.FOLDER / "mlflow")
+    trackio = Trackio(folder / "trackio", stack, venvs.FOLDER / "trackio")
+    return [
+        Candidate(
+            "status_reporter",
+            "with_status_reporter",
+            Botlight(folder / "botlight", stack),
+            "live status, counts and stop of a bot",
+            "Botlight's service",
+            environment=(("PYTHONPATH", str(CLIENT)),),
+        ),
+        Candidate(
+            "wandb, online",
+            "with_wandb",
+            graphql,
+            "metrics, media and artifacts of training runs",
+            "stand-in for its GraphQL",
+            ("wandb==0.31.0",),
+            (WANDB_KEY,),
+        ),
+        Candidate(
+            "wandb, offline",
+            "with_wandb",
+            NoBackend(),
+            "the same where there is no network",
+            "none",
+            ("wandb==0.31.0",),
+            (("WANDB_MODE", "offline"),),
+            "wandb sync",
+        ),
+        Candidate(
+            "mlflow",
+            "with_mlflow",
+            mlflow,
+            "experiments, models and their registry",
+            "its own server, SQLite",
+            ("mlflow==3.17.2",),
+        ),
+        Candidate(
+            "trackio",
+            "with_trackio",
+            trackio,
+            "metrics of training runs, local first",
+            "its own server",
+            ("trackio==0.43.0",),
+        ),
+        Candidate(
+            "prometheus push",
+            "with_prometheus",
+            gateway,
+            "the last figures of a batch job, pushed at its end",
+            "stand-in for the push gateway",
+            ("prometheus-client==0.26.0",),
+        ),
+        Candidate(
+            "sentry-sdk, messages",
+            "with_sentry",
+            messages,
+            "errors and traces, losing some rather than slowing the app",
+            "stand-in that takes envelopes",
+            ("sentry-sdk==2.75.0",),
+        ),
+        Candidate(
+            "sentry-sdk, metrics",
+            "with_sentry_metrics",
+            counts,
+            "counts beside errors and traces",
+            "stand-in that takes envelopes",
+            ("sentry-sdk==2.75.0",),
+        ),
+        Candidate(
+            "requests.post",
+            "with_requests",
+            posts,
+            "HTTP; the reference: no reporter at all",
+            "stand-in that takes JSON",
+            ("requests==2.34.2",),
+        ),
+        Candidate(
+            "httpx.post",
+            "with_httpx",
+            posts,
+            "HTTP; the reference: no reporter at all",
+            "stand-in that takes JSON",
+            ("httpx==0.28.1",),
+        ),
+    ]
