@@ -33,6 +33,7 @@ class Fault:
 
     latency_s: float = 0.0  # before the request is passed on
     hold: threading.Event | None = None  # keeps the request back until it is set
+    late: threading.Event | None = None  # the bot is cut off at once; its request reaches the service when it is set
     copies: int = 1  # how often the whole request reaches the service, one after the other; the last answer counts
     reset: str = ""  # "before" the service sees the request, or "after" it has answered: the answer is lost
     silent: bool = False  # accepts, and never says a word
@@ -56,13 +57,15 @@ class Exchange:
 class FaultProxy:
     """Listens on a free port and passes on to `target` whatever `plan` does not spoil. A context manager.
 
-    `journal` has every request that reached the proxy whole, when it did, whatever then became of it.
+    `journal` has every request that reached the proxy whole, when it did, whatever then became of it; `answers` has what
+    the service said to POST requests, each of its copies.
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
         self.target = target
         self.plan: Callable[[Exchange], Fault] = lambda _: WELL
         self.journal = Journal([])
+        self.answers: list[bytes] = []
         self.connections = 0
         self.port = 0
         self._counts: dict[str, int] = {}
@@ -152,6 +155,11 @@ class FaultProxy:
             _until_closed(client)
         elif fault.reset == "before":
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        elif fault.late:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            client.close()
+            fault.late.wait(LIFE_S)
+            self._ask(whole)
         elif fault.answer is not None:
             client.sendall(fault.answer)
         elif fault.cut_request_at is not None:
@@ -165,9 +173,7 @@ class FaultProxy:
     def _answer(self, client: socket.socket, whole: bytes, fault: Fault) -> None:
         answer = b""
         for _ in range(fault.copies):
-            with self._dial() as service:
-                service.sendall(whole)
-                answer = _until_closed(service)
+            answer = self._ask(whole)
         if fault.reset == "after":
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             return
@@ -178,6 +184,13 @@ class FaultProxy:
         for byte in answer:
             client.sendall(bytes([byte]))
             time.sleep(fault.drip_s)
+
+    def _ask(self, whole: bytes) -> bytes:
+        with self._dial() as service:
+            service.sendall(whole)
+            answer = _until_closed(service)
+        self.answers.append(answer)
+        return answer
 
     def _pass_on(self, client: socket.socket, first: bytes) -> None:
         """Both ways, byte by byte as they come, until one side ends or the connection is frozen."""

@@ -199,6 +199,11 @@ class RealService(Service):
     def _client(self) -> httpx.Client:
         return self._running.client(self._operator)
 
+    def _hang_up(self) -> None:
+        if "_client" in self.__dict__:
+            self._client.close()
+            del self._client
+
     def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         answer = self._client.request(method, API + path, **more)
         if answer.status_code == 404:
@@ -250,13 +255,13 @@ class RealService(Service):
 
     def down(self) -> None:
         assert not self._shared, "this service is used by other cases too; take `own_service`"
+        self._hang_up()
         self.proxy.down()
         self._running.process.kill()
         self._running.process.wait(10)
 
     def up(self) -> None:
         self._running = launch(self._folder, port=self._running.port)
-        self.__dict__.pop("_client", None)
         self.proxy.up()
 
     def backup(self) -> None:
@@ -277,8 +282,7 @@ class RealService(Service):
 
     def close(self) -> None:
         super().close()
-        if "_client" in self.__dict__:
-            self._client.close()
+        self._hang_up()
         if not self._shared and self._running.process.poll() is None:
             self._running.stop()
         assert "Traceback" not in self._running.log, self._running.log

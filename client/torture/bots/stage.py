@@ -11,6 +11,7 @@ import contextlib
 import faulthandler
 import importlib
 import json
+import logging
 import os
 import sys
 import threading
@@ -22,8 +23,20 @@ from stopwatch import Stopwatch, timed_class
 __all__ = ["Stage"]
 
 
+class _Teller(logging.Handler):
+    """Tells the case what the reporter logs."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self._stage = stage
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Each record becomes a word `log`."""
+        self._stage.tell("log", level=record.levelname, text=record.getMessage())
+
+
 class Stage:
-    """One run of a bot."""
+    """One run of a bot. With `log` in the steering, each record of the reporter's logger is told as `log`."""
 
     def __init__(self) -> None:
         self.steering: dict[str, Any] = json.loads(sys.argv[1])
@@ -31,6 +44,9 @@ class Stage:
         self.truth: dict[str, Any] = {}
         self._pipe = int(os.environ["TORTURE_PIPE"])
         faulthandler.dump_traceback_later(self.steering.get("limit_s", 60.0), exit=True)
+        if self.steering.get("log"):
+            logging.getLogger("status_reporter").addHandler(_Teller(self))
+            logging.getLogger("status_reporter").setLevel(logging.DEBUG)
 
     def __getattr__(self, name: str) -> Any:
         """A value of the steering: `stage.n`."""

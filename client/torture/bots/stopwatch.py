@@ -57,42 +57,45 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self._local = threading.local()
-        self._all: list[tuple[_Times, _Times]] = []
+        self._all: list[tuple[_Times, _Times, _Times]] = []
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._spin = 40  # steps of the twin; about as long as a call
 
     def timed(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         """`call`, timed under `name`."""
 
         def measured(*args: Any, **kwargs: Any) -> Any:
-            began = time.perf_counter_ns()
+            began, busy = time.perf_counter_ns(), time.thread_time_ns()
             try:
                 return call(*args, **kwargs)
             finally:
+                busy = time.thread_time_ns() - busy
                 took = time.perf_counter_ns() - began
-                calls, twins = self._mine()
+                calls, twins, work = self._mine()
                 calls.add(took, name)
+                work.add(busy, name)
                 began = time.perf_counter_ns()
-                self._twin()
+                self._twin(busy)
                 twins.add(time.perf_counter_ns() - began, "twin")
 
         return measured
 
     def report(self) -> dict[str, Any]:
         """The figures so far, in milliseconds, as `latency_probe.verdict` wants them."""
-        calls, twins = [pair[0] for pair in self._all], [pair[1] for pair in self._all]
-        return {"calls": _summary(calls), "twin": _summary(twins)}
+        return {name: _summary([one[n] for one in self._all]) for n, name in enumerate(("calls", "twin", "work"))}
 
-    def _mine(self) -> tuple[_Times, _Times]:
-        mine = getattr(self._local, "pair", None)
+    def _mine(self) -> tuple[_Times, _Times, _Times]:
+        """This thread's times: of calls, of their twins, and the processor time of the calls."""
+        mine = getattr(self._local, "times", None)
         if mine is None:
-            mine = self._local.pair = (_Times(), _Times())
+            mine = self._local.times = (_Times(), _Times(), _Times())
             self._all.append(mine)
-        return cast("tuple[_Times, _Times]", mine)
+        return cast("tuple[_Times, _Times, _Times]", mine)
 
-    def _twin(self) -> None:
+    def _twin(self, busy_ns: int) -> None:
+        """Computes as long as the call did, around a put: it meets the same chances to be interrupted, and no lock."""
+        until = time.thread_time_ns() + busy_ns
         self._queue.put((self, time.monotonic(), ("twin", 1)))
-        for _ in range(self._spin):
+        while time.thread_time_ns() < until:
             pass
         with contextlib.suppress(queue.Empty):  # another thread took it
             self._queue.get_nowait()
