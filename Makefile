@@ -13,7 +13,7 @@ compile = --universal --python-version 3.11 --generate-hashes --no-emit-index-ur
 browser = chromium libatomic1 fonts-noto-color-emoji
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture fresh lint types audit bench wheels lock format clean
+.PHONY: help demo test torture fresh lint types audit bench compare wheels lock format clean
 
 help: ## say what the words mean
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -70,6 +70,9 @@ audit: $(VENV)/.dev ## known vulnerabilities in what the lock files pin
 bench: $(VENV)/.dev chromium ## the performance figures, each beside what it is compared with
 	@$(BIN)/python -m bench
 
+compare: $(VENV)/.dev ## what other reporters cost a bot when their backend is gone; installs them apart from ours
+	@$(BIN)/python -m bench.comparison
+
 wheels: $(VENV)/.dev ## build both distributions into dist/
 	@$(BIN)/python -m build -q --no-isolation --outdir dist .
 	@$(BIN)/python -m build -q --no-isolation --outdir dist client
@@ -83,4 +86,4 @@ format: $(VENV)/.dev ## let ruff mend what it can
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
 clean: ## remove what make made
-	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	@rm -rf $(VENV) .bench-venvs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -51,7 +51,9 @@ class Place(NamedTuple):
     port: int  # of the backend itself
     door_port: int  # on which the backend expects to be spoken to; 0: it does not care
     environment: Callable[[int], dict[str, str]]  # what tells the bot of the port it is to use
-    known: Callable[[int, int], Known]  # what is known when a first run made so many reports and a second one so many
+    known: Callable[
+        [int, int], Known | None
+    ]  # when a first run made so many reports and a second so many; None: nobody looks
 
 
 class Backend(ABC):
@@ -69,7 +71,7 @@ class NoBackend(Backend):
     @contextmanager
     def place(self, name: str) -> Iterator[Place]:
         """Tells the bot nothing but its name."""
-        yield Place(free_port(), 0, lambda _: {"BOT_NAME": name}, lambda *_: Known(0))
+        yield Place(free_port(), 0, lambda _: {"BOT_NAME": name}, lambda *_: None)
 
 
 class StandInBackend(Backend):

@@ -25,11 +25,17 @@ class Candidate(NamedTuple):
     requirements: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     by_hand: str = ""  # how reports are delivered when only a person can
+    python: str = ""  # instead of the virtual environment's, which then is not needed
 
     @property
     def venv(self) -> str:
         """The name of its virtual environment; rows of one library share it."""
         return self.module.removeprefix("with_").removesuffix("_metrics")
+
+    @property
+    def interpreter(self) -> str:
+        """Which Python its bots run on."""
+        return self.python or str(venvs.interpreter(self.venv))
 
 
 WANDB_KEY = ("WANDB_API_KEY", "0" * 40)  # of the length that it asks for; nobody checks it

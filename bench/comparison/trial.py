@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.comparison import venvs
 from bench.comparison.backends import Known, Place
 from bench.comparison.candidates import Candidate
 from bench.comparison.door import Door, Down
@@ -58,7 +57,7 @@ class Outcome(NamedTuple):
     calls: int
     raised: int
     errors: tuple[str, ...]  # the different ones
-    known: Known | None  # None: not judged, because the bot was killed
+    known: Known | None  # None: not judged, because the bot was killed or nobody looks
 
 
 class Cost(NamedTuple):
@@ -108,7 +107,7 @@ def _bot(candidate: Candidate, home: Path, environment: dict[str, str], plan: di
     """A bot at work; afterwards killed with all that it started, if anything is left."""
     ours, theirs = socket.socketpair()
     known = private(home, **environment, **dict(candidate.environment), BENCH_LINE=str(theirs.fileno()))
-    command = [str(venvs.interpreter(candidate.venv)), str(BOT), candidate.module, json.dumps(plan)]
+    command = [candidate.interpreter, str(BOT), candidate.module, json.dumps(plan)]
     with (home / "bot.log").open("a") as log:
         process = subprocess.Popen(
             command,
@@ -139,10 +138,10 @@ class _Life:
         self.raised: list[str] = []
 
     def follow(self, bot: _Bot, limit_s: float, stage: Callable[[int], None]) -> None:
-        """Listens to the end of the process; the bot's own pauses, `limit_s`, are not the library's."""
+        """Listens to the end of the process, so long after the import at most; sets the stage for each leg."""
         deadline = time.monotonic() + IMPORT_S
         word, leg = bot.hear(deadline), 0
-        deadline = time.monotonic() + LIMIT_S + limit_s
+        deadline = time.monotonic() + limit_s
         while word and "done_at" not in word:
             if "leg" in word:
                 stage(leg)
@@ -160,8 +159,16 @@ class _Life:
             self.raised.append(word["error"])
 
 
-def trial(candidate: Candidate, scenario: Scenario, home: Path, name: str) -> Outcome:
-    """Lets the bot live through the outage; the name is its own at the backend."""
+def trial(
+    candidate: Candidate,
+    scenario: Scenario,
+    home: Path,
+    name: str,
+    *,
+    limit_s: float = LIMIT_S,
+    settle_s: float = SETTLE_S,
+) -> Outcome:
+    """Lets the bot live through the outage, blocked so long at most; the name is its own at the backend."""
     legs = [{"name": str(number), **leg._asdict()} for number, leg in enumerate(scenario.legs)]
     with candidate.backend.place(name) as place, Door(place.port, place.door_port) as door:
         environment = place.environment(door.port)
@@ -173,15 +180,15 @@ def trial(candidate: Candidate, scenario: Scenario, home: Path, name: str) -> Ou
                 door.open()
 
         life = _Life()
-        paused_s = sum(leg.reports * leg.apart_s for leg in scenario.legs)
+        pauses_s = sum(leg.reports * leg.apart_s for leg in scenario.legs)  # are the bot's and not the library's
         with _bot(candidate, home, environment, {"from": 0, "legs": legs}) as bot:
-            life.follow(bot, paused_s, stage)
+            life.follow(bot, limit_s + pauses_s, stage)
             door.open()
             known = None
             if life.blocked_s < math.inf:  # what the bot left running may go on delivering meanwhile
                 if scenario.second:
                     _run_again(candidate, scenario, home, environment)
-                known = _settled(place, scenario)
+                known = _settled(place, scenario, settle_s)
     return Outcome(life.blocked_s, life.calls, len(life.raised), tuple(dict.fromkeys(life.raised)), known)
 
 
@@ -189,14 +196,16 @@ def _run_again(candidate: Candidate, scenario: Scenario, home: Path, environment
     """The bot's next run with the backend there again, because some deliver then what they could not before."""
     legs = [{"name": "0", "reports": scenario.second, "apart_s": 1.0}]
     with _bot(candidate, home, environment, {"from": scenario.reports, "legs": legs}) as bot:
-        _Life().follow(bot, scenario.second, lambda _: None)
+        _Life().follow(bot, LIMIT_S + scenario.second, lambda _: None)
 
 
-def _settled(place: Place, scenario: Scenario) -> Known:
+def _settled(place: Place, scenario: Scenario, settle_s: float) -> Known | None:
     """What the backend knows once all is there, or after a while."""
-    deadline = time.monotonic() + SETTLE_S
+    deadline = time.monotonic() + settle_s
     while True:
         known = place.known(scenario.reports, scenario.second)
+        if not known:
+            return None
         whole = known.total >= scenario.reports and known.points in (None, scenario.reports)
         if whole or time.monotonic() > deadline:
             return known
