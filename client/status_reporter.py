@@ -52,6 +52,7 @@ import pathlib
 import queue
 import random
 import re
+import signal
 import socket
 import ssl
 import stat
@@ -71,7 +72,7 @@ else:
     import fcntl
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
 __all__ = ["Job", "StatusReporter", "StopRequested", "get_reporter"]
 __version__ = "0.1.0"
@@ -684,7 +685,7 @@ class _Ledger:
         if self.result and not any(rest.values()) and not self.outcomes:
             return None
         heir = _Ledger(self.health, self.keys)
-        heir.replay, heir.file = self.replay, self.file
+        heir.replay, heir.refusals, heir.file = self.replay, self.refusals, self.file
         run = cast("_Run", self.run)
         run.session_id = str(uuid.uuid4())
         run.role = "main"  # a worker that its session has no room for is alone in the new one
@@ -1084,7 +1085,7 @@ class _Address:
         found.sort(key=lambda one: one[0] != self.family)
         error: OSError | None = None
         for family, kind, proto, _, target in found[:4]:
-            sock = socket.socket(family, kind, proto)
+            sock = _socket_of_our_own(family, kind, proto)
             try:
                 line.hold(sock)
                 sock.settimeout(min(_CONNECT_S, line.left()))
@@ -1121,6 +1122,18 @@ class _Address:
             sock.close()
             raise _WayError("the proxy refused")
         return sock
+
+
+def _socket_of_our_own(family: int, kind: int, proto: int) -> socket.socket:
+    """A socket that is none of the standard streams: where these are closed, what is printed would go to the service."""
+    taken = [socket.socket(family, kind, proto)]
+    try:
+        while taken[-1].fileno() < 3:
+            taken.append(socket.socket(family, kind, proto))
+        return taken.pop()
+    finally:
+        for one in taken:
+            one.close()
 
 
 def _environ(name: str) -> str:
@@ -1212,6 +1225,12 @@ class _Answer(NamedTuple):
     document: dict[str, Any]
     retry_after: float | None = None
     error: str = ""
+
+    @property
+    def sends_away(self) -> bool:
+        """Whether the session can take no more from us, but another one can."""
+        why = (self.code, self.document.get("code"))
+        return self.code == 410 or why in ((404, "unknown"), (409, "ended"), (409, "instances"))
 
 
 _REFUSALS = frozenset(range(400, 500)) - {401, 403, 408, 425, 426, 429}  # of a replay; the others may pass
@@ -2114,14 +2133,11 @@ class _Keeper(_Worker):
             return
         self._flight = None
         code, ledger = answer.code, order.sent.ledger
-        problem = str(answer.document.get("code"))
         if code in (200, 201):
             self._taken(at, order.sent, answer.document)
-        elif code == 409 and problem in ("ended", "instances"):
-            self._elsewhere(at, ledger, answer)
         elif ledger.replay and code in _REFUSALS:
-            self._turned_down(at, ledger)
-        elif code == 410 or (code == 404 and problem == "unknown"):
+            self._turned_down(at, ledger, answer)
+        elif answer.sends_away:
             self._elsewhere(at, ledger, answer)
         elif code in (400, 413, 422):
             self._refused(at, ledger)
@@ -2163,11 +2179,9 @@ class _Keeper(_Worker):
 
     def _elsewhere(self, at: float, ledger: _Ledger, answer: _Answer) -> None:
         """The session can take no more from us: go on in a new one, but never in a new one each second."""
-        heir = self._move(at, ledger)
-        if ledger.replay:
-            return
         again = at - self._moved_at < 60
         self._moved_at = at
+        heir = self._move(at, ledger)
         if again and heir:
             heir.urgent = False
             self.pace.failed(at)
@@ -2187,14 +2201,19 @@ class _Keeper(_Worker):
             self._closing = [one for one in (*self._closing, heir) if one is not None and one is not ledger]
         return heir
 
-    def _turned_down(self, at: float, ledger: _Ledger) -> None:
-        """A replay that the service does not take: tried again with less in it, and after three times put aside."""
+    def _turned_down(self, at: float, ledger: _Ledger, answer: _Answer) -> None:
+        """A replay that the service does not take: tried elsewhere or with less in it, and after three times put aside."""
         ledger.refusals += 1
-        ledger.not_before = at + self._replay_s
-        ledger.shed()
         if ledger.refusals >= _MAX_REFUSALS:
             self._replay, self._replayed_at = None, at
-            self.spool.reject(ledger.file)
+            return self.spool.reject(ledger.file)
+        if answer.sends_away:
+            self._move(at, ledger)
+        else:
+            ledger.shed()
+        if self._replay:
+            self._replay.not_before = at + self._replay_s
+        return None
 
     def _refused(self, at: float, ledger: _Ledger) -> None:
         self.pace.failed(at)
@@ -2444,6 +2463,7 @@ class StatusReporter:
         self._bot: dict[str, str] = {}
         self._pid = os.getpid()
         self._is_copy = False  # of a reporter that works in another process
+        self._told_to_end = ""  # by a signal
         self.stop_event: threading.Event = _StopEvent(self)
         self.disabled_reason = ""
         try:
@@ -2891,6 +2911,32 @@ class StatusReporter:
         settings |= {"exit_timeout": self._exit_timeout, "strict": self._strict, "spool_dir": self._spool_dir}
         return _worker_here(run.session_id, dict(self._bot), settings)
 
+    @_silent(None)
+    def install_signal_handlers(self) -> None:
+        """Lets SIGTERM, SIGHUP and (Windows) Ctrl-Break, which end a process without a word, report `interrupted` first.
+
+        To be called from the main thread. A handler of the bot's own is called as before, and decides what happens; without
+        one the process ends by the signal as it would have, `exit_timeout` later at most. What is ignored stays ignored.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return self._ignore("install_signal_handlers: expected to be called from the main thread")
+        for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
+            number = getattr(signal, name, None)
+            before = None if number is None else signal.getsignal(number)
+            if number is not None and (callable(before) or before is signal.SIG_DFL):
+                signal.signal(number, functools.partial(self._signalled, before))
+        return None
+
+    def _signalled(self, before: Any, number: int, frame: FrameType | None) -> None:
+        self._told_to_end = "ended by " + signal.Signals(number).name
+        if callable(before):
+            before(number, frame)
+            return
+        with contextlib.suppress(Exception):
+            self._farewell(self._told_to_end, None, None)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
     def __reduce__(self) -> tuple[Callable[..., StatusReporter], tuple[Any, ...]]:
         stop = self._run.stop
         return _copy_elsewhere, (self._run.session_id, stop and (stop.id, stop.reason))
@@ -2935,7 +2981,7 @@ class StatusReporter:
         """The end of a process that told no end: the truth as far as the interpreter knows it, and silently."""
         error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)  # typed in, it may be of long ago
         with contextlib.suppress(Exception, KeyboardInterrupt):  # an impatient person wants no more waiting
-            self._farewell("ended without result", error, None)
+            self._farewell(self._told_to_end or "ended without result", error, None)
 
 
 class _WorkerReporter(StatusReporter):
@@ -3181,7 +3227,7 @@ class _Session:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> bool:
         with contextlib.suppress(Exception):  # the block's own exception is what matters
-            receipt, before = self._reporter._finish(*self.outcome(error))  # noqa: SLF001 -- same file
+            receipt, before = self._reporter._finish(*self._outcome(error))  # noqa: SLF001 -- same file
             if not before:
                 self._reporter._await_end(receipt, None)  # noqa: SLF001 -- same file
         return isinstance(error, StopRequested)
@@ -3192,12 +3238,16 @@ class _Session:
     async def __aexit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> bool:
         import asyncio  # noqa: PLC0415 -- already there in a bot that awaits
 
-        receipt, before = self._reporter._finish(*self.outcome(error))  # noqa: SLF001 -- same file
+        receipt, before = self._reporter._finish(*self._outcome(error))  # noqa: SLF001 -- same file
         if not before:
             with _Patience(self._reporter, receipt, None) as patience:
                 while patience.lasts():  # noqa: ASYNC110 -- the other side is a thread, and an Event has a lock
                     await asyncio.sleep(0.002)
         return isinstance(error, StopRequested)
+
+    def _outcome(self, error: BaseException | None) -> tuple[str, object]:
+        signalled = self._reporter._told_to_end  # noqa: SLF001 -- same file
+        return ("interrupted", signalled) if signalled and isinstance(error, SystemExit) else self.outcome(error)
 
     @staticmethod
     def outcome(error: BaseException | None) -> tuple[str, object]:
