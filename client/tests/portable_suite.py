@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
+import warnings
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +148,44 @@ def tells_how_the_process_ended(service: FakeService) -> None:
         assert TOKEN.encode() not in done.stderr
 
 
+def works(worker: StatusReporter) -> None:
+    """What a worker process does: counts, and ends."""
+    worker.increment_jobs_applied(4)
+
+
+def stays_one_session_in_many_processes(service: FakeService) -> None:
+    """A forked child is inert, worker processes add up, however they are started."""
+    reporter = StatusReporter(TOKEN, service.url)
+    reporter.start_session()
+    reporter.increment_jobs_found(3)
+    assert reporter.flush(20)
+    methods = ["spawn"]
+    if hasattr(os, "fork"):
+        methods.append("fork")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of every fork beside threads, since Python 3.12
+            child = os.fork()
+        if child == 0:
+            reporter.increment_jobs_found(100)
+            silent = not reporter.flush(20) and not reporter.complete_session()
+            os._exit(0 if silent and reporter.status["runtime"] == "inert-child" else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    for method in methods:
+        context: Any = multiprocessing.get_context(method)
+        process = context.Process(target=works, args=(reporter.for_worker(),))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # likewise
+            process.start()
+        process.join()
+        assert process.exitcode == 0
+    assert reporter.complete_session(timeout=20)
+    assert service.session.totals["jobs_found"] == 3
+    assert service.session.totals["jobs_applied"] == 4 * len(methods)
+    assert len(service.session.instances) == 1 + len(methods)
+    assert service.session.status == "completed"
+    reporter.close()
+
+
 CASES = [
     counts_exactly,
     goes_on_in_a_new_session,
@@ -153,6 +193,7 @@ CASES = [
     stops_by_answer,
     survives_an_outage,
     tells_how_the_process_ended,
+    stays_one_session_in_many_processes,
 ]
 
 if __name__ == "__main__":
