@@ -1,7 +1,7 @@
-# ruff: noqa: INP001, T201, BLE001 -- a bot as people write them: a script that prints and catches everything
+# ruff: noqa: T201, BLE001 -- a bot as people write them: a script that prints and catches everything
 """A bot with one function that every outcome passes, and `except Exception` around everything else.
 
-    python choke_point.py --board http://localhost:8700 --user ada
+    python choke_point.py '{"board": "http://localhost:8700", "user": "ada"}'
 
 The lines that name `reporter` or `report` are there for Botlight; without them it is the same bot.
 """
@@ -11,7 +11,8 @@ from __future__ import annotations
 import select
 import sys
 
-from job_site import JobSite, Posting, read_options
+from bot_settings import BotSettings
+from job_site import JobSite, Posting
 
 from status_reporter import StatusReporter, get_reporter
 
@@ -87,13 +88,13 @@ class Applier:
 
 def main() -> None:
     """Signs in and applies."""
-    options = read_options("A bot with one function that every outcome passes.")
+    settings = BotSettings.read()
     reporter: StatusReporter = get_reporter()
     with reporter.session("1.0"):
-        site = JobSite(options.board, button=options.button)
+        site = JobSite(settings.board, button=settings.button)
         reporter.send_heartbeat("logging_in")
-        site.sign_in(options.user, options.password)
-        Applier(site, options.pause).start_applying()
+        site.sign_in(settings.user, settings.password)
+        Applier(site, settings.pause).start_applying()
 
 
 if __name__ == "__main__":

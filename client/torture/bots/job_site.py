@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 -- a script's neighbour: the folder of the running script is on its path
 """The bots' browser: plain HTTP to one job board, with a cookie jar and little patience. Python 3.9, standard library.
 
 A page may be slow, fail, or be processed without an answer; so pages are asked for again, and before an application is
@@ -7,7 +6,6 @@ sent a second time the bot looks whether the first one has arrived.
 
 from __future__ import annotations
 
-import argparse
 import html
 import http.client
 import re
@@ -16,7 +14,7 @@ import urllib.parse
 import urllib.request
 from typing import NamedTuple
 
-__all__ = ["BrokenFormError", "JobSite", "Posting", "SignInError", "SiteTroubleError", "read_options"]
+__all__ = ["BrokenFormError", "JobSite", "Posting", "SignInError", "SiteTroubleError"]
 
 TRIES = 6  # the board lets every third one through
 ANSWERS = {
@@ -53,7 +51,7 @@ class Posting(NamedTuple):
 class JobSite:
     """One person's view of the board. `patience_s` is how long an answer may take; `button` is what sends a form."""
 
-    def __init__(self, url: str, *, patience_s: float = 1.5, button: str = "Send application") -> None:
+    def __init__(self, url: str, *, patience_s: float = 0.8, button: str = "Send application") -> None:
         self._url = url
         self._patience_s = patience_s
         self._button = button
@@ -167,20 +165,3 @@ def _answer(name: str, choices: tuple[str, ...]) -> str:
 def _note(page: str) -> str:
     found = re.search(r'<(?:p class="note[^"]*"|span class="advice")[^>]*>(.*?)</', page, re.DOTALL)
     return html.unescape(found[1].strip()) if found else "The board did not say why."
-
-
-def read_options(about: str) -> argparse.Namespace:
-    """The command line that all these bots have."""
-    parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--board", required=True, help="address of the job board")
-    parser.add_argument("--user", required=True, help="name to sign in with")
-    parser.add_argument("--password", default="secret", help="of that name")
-    parser.add_argument("--button", default="Send application", help="what the button that sends a form is called")
-    parser.add_argument("--pause", type=float, default=0.0, help="seconds between two jobs")
-    parser.add_argument(
-        "--heartbeat", type=float, default=45.0, help="seconds between two reports when nothing changes"
-    )
-    parser.add_argument(
-        "--processes", action="store_true", help="workers in processes of their own, where there are any"
-    )
-    return parser.parse_args()

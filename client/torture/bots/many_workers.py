@@ -1,7 +1,7 @@
-# ruff: noqa: INP001, BLE001, ASYNC110 -- a bot as people write them: a script that catches everything and polls
-"""A bot with several workers that take jobs from one queue: tasks of asyncio, or processes with `--processes`.
+# ruff: noqa: BLE001, ASYNC110 -- a bot as people write them: a script that catches everything and polls
+"""A bot with several workers, tasks of asyncio, that take jobs from one queue.
 
-    python many_workers.py --board http://localhost:8700 --user ada
+    python many_workers.py '{"board": "http://localhost:8700", "user": "ada"}'
 
 Each worker has a browser of its own; sending is one worker's turn at a time, because the site throttles. The lines that
 name `reporter` or `report` are there for Botlight; without them it is the same bot.
@@ -12,14 +12,12 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from job_site import JobSite, Posting, read_options
+from bot_settings import BotSettings
+from job_site import JobSite, Posting
 
 from status_reporter import StatusReporter
-
-if TYPE_CHECKING:
-    import argparse
 
 WORKERS = 3
 
@@ -34,15 +32,15 @@ async def in_thread(call: Callable[..., T], *args: object) -> T:
 class Worker:
     """One browser, and the jobs that it takes from the queue."""
 
-    def __init__(self, options: argparse.Namespace, reporter: StatusReporter, turn: asyncio.Lock) -> None:
-        self.site = JobSite(options.board, button=options.button)
-        self.options = options
+    def __init__(self, settings: BotSettings, reporter: StatusReporter, turn: asyncio.Lock) -> None:
+        self.site = JobSite(settings.board, button=settings.button)
+        self.settings = settings
         self.reporter = reporter
         self.turn = turn
 
     async def work(self, jobs: asyncio.Queue[Posting]) -> None:
         """Until the queue is empty or somebody pressed Stop."""
-        await in_thread(self.site.sign_in, self.options.user, self.options.password)
+        await in_thread(self.site.sign_in, self.settings.user, self.settings.password)
         while not jobs.empty() and not self.reporter.should_stop:
             job = jobs.get_nowait()
             report = self.reporter.job(job.key, title=job.title, company=job.company, url=job.url)
@@ -53,7 +51,7 @@ class Worker:
                     report.skipped("closed")
             except Exception as error:
                 report.failed(error)
-            await self.reporter.wait_async(self.options.pause, reason="pause between two jobs")
+            await self.reporter.wait_async(self.settings.pause, reason="pause between two jobs")
 
     async def apply(self, job: Posting) -> None:
         """Waits until the form is there, for ever if need be, and for its turn; then sends."""
@@ -85,23 +83,23 @@ async def find_jobs(site: JobSite, reporter: StatusReporter) -> asyncio.Queue[Po
     return jobs
 
 
-async def run(options: argparse.Namespace, reporter: StatusReporter) -> None:
+async def run(settings: BotSettings, reporter: StatusReporter) -> None:
     """Finds jobs, and lets the workers loose on them."""
     async with reporter.session("1.0"):
-        site = JobSite(options.board, button=options.button)
+        site = JobSite(settings.board, button=settings.button)
         reporter.send_heartbeat("logging_in")
-        await in_thread(site.sign_in, options.user, options.password)
+        await in_thread(site.sign_in, settings.user, settings.password)
         jobs = await find_jobs(site, reporter)
         turn = asyncio.Lock()
-        workers = [Worker(options, reporter, turn) for _ in range(WORKERS)]
+        workers = [Worker(settings, reporter, turn) for _ in range(WORKERS)]
         await asyncio.gather(*(worker.work(jobs) for worker in workers))
 
 
 def main() -> None:
-    """Workers in one process, or each in its own."""
-    options = read_options("A bot of several workers.")
-    reporter = StatusReporter(heartbeat_interval=options.heartbeat)
-    asyncio.run(run(options, reporter))
+    """Runs until all is done."""
+    settings = BotSettings.read()
+    reporter = StatusReporter(heartbeat_interval=settings.heartbeat)
+    asyncio.run(run(settings, reporter))
 
 
 if __name__ == "__main__":

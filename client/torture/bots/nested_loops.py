@@ -1,7 +1,7 @@
-# ruff: noqa: INP001, T201, BLE001 -- a bot as people write them: a script that prints and catches everything
+# ruff: noqa: T201, BLE001 -- a bot as people write them: a script that prints and catches everything
 """A bot of one method with a loop in a loop in a loop, and five counters of its own, one of which is wrong.
 
-    python nested_loops.py --board http://localhost:8700 --user ada
+    python nested_loops.py '{"board": "http://localhost:8700", "user": "ada"}'
 
 The lines that name `reporter` or `report` are there for Botlight; without them it is the same bot. It reports as the
 shortest guide would have it: begun at the top, completed at the bottom, and nothing for the ways out between them.
@@ -9,7 +9,8 @@ shortest guide would have it: begun at the top, completed at the bottom, and not
 
 from __future__ import annotations
 
-from job_site import BrokenFormError, JobSite, read_options
+from bot_settings import BotSettings
+from job_site import BrokenFormError, JobSite
 
 from status_reporter import StatusReporter
 
@@ -81,11 +82,11 @@ class EasyApply:
 
 def main() -> None:
     """Reports the seed's way: what comes out of the bot in between is told by nobody."""
-    options = read_options("A bot of loops in loops.")
-    reporter = StatusReporter(heartbeat_interval=options.heartbeat)
+    settings = BotSettings.read()
+    reporter = StatusReporter(heartbeat_interval=settings.heartbeat)
     reporter.start_session("1.0")
-    site = JobSite(options.board, button=options.button)
-    EasyApply(site, options.user, options.password, reporter, options.pause).apply()
+    site = JobSite(settings.board, button=settings.button)
+    EasyApply(site, settings.user, settings.password, reporter, settings.pause).apply()
     reporter.complete_session(success=True)
 
 
