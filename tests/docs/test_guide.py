@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import pytest
@@ -12,6 +16,7 @@ import status_reporter
 from botlight.cli.activities import activity_table
 from status_reporter import Job, StatusReporter
 from tests.docs.tracked import Document
+from tests.support.service import RunningService, free_port
 
 GUIDE: Final = Document("docs/PYTHON_BOT_STATUS_INTEGRATION.md")
 SHORT: Final = Document("client/README.md")
@@ -77,6 +82,55 @@ def test_every_activity_is_there_with_its_face() -> None:
 def test_every_symptom_has_a_cause_and_a_cure() -> None:
     """No empty cell."""
     assert all(cause and cure for cause, cure in GUIDE.table("Troubleshooting").values())
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """What answers instead of the service: a page at /page, and at every other path the way to one."""
+
+    def do_POST(self) -> None:
+        """Answers."""
+        self.send_response(200 if self.path.startswith("/page") else 302)
+        self.send_header("Location", "/page")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Keeps still."""
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """The address of another program."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_last_error_is_as_the_guide_has_it(elsewhere: str, shared: RunningService) -> None:
+    """What can be provoked here is provoked, and the guide has the words that the status then has."""
+    trouble = {
+        f"http://127.0.0.1:{free_port()}": "ConnectionRefusedError",
+        f"{elsewhere}/page": "HTTP 200 from something that is not the service",
+        elsewhere: "redirected; redirects are not followed",
+        shared.address: "the token was refused",
+    }
+    met = {address: last_error(address) for address in trouble}
+    assert met == trouble
+    assert set(met.values()) <= set(GUIDE.spans)
+
+
+def last_error(address: str) -> str:
+    """What the status says after the first try there with a token that is none."""
+    reporter = StatusReporter("not-a-token", address, spool_dir=None)
+    reporter.start_session()
+    until = time.monotonic() + 15
+    while not reporter.status["last_error"] and time.monotonic() < until:
+        time.sleep(0.01)
+    said: str = reporter.status["last_error"]
+    reporter.close(0)
+    return said
 
 
 @pytest.mark.parametrize("document", [GUIDE, SHORT], ids=["guide", "client"])

@@ -98,7 +98,7 @@ Document = Mapping[str, Any]
 
 
 def _pausing(session: Document) -> bool:
-    return session["state"] == "waiting" and session["jobs_applied"] > 0
+    return bool(session["state"] == "waiting" and session["jobs_applied"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
