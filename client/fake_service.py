@@ -75,6 +75,7 @@ class Session:
         self.results: dict[str, dict[str, Any]] = {}  # of each instance the one that counts
         self.began_at = time.monotonic()
         self.end: dict[str, Any] | None = None  # the explicit result that is final
+        self.ended_at = 0.0
         self.closed = ""  # a status that somebody set by hand
 
     @property
@@ -163,6 +164,7 @@ class Session:
         if not result or (before and (result["inferred"] or not before["inferred"])):
             return
         self.results[key] = result
+        self.ended_at = time.monotonic() - result.get("ended_age_ms", 0) / 1000
         main = document.get("role", "main") == "main" and self.newest in (key, None)
         if not result["inferred"] and main and self.end is None:
             self.end = result
@@ -195,8 +197,9 @@ class Session:
             "instances": len(self.counters),
             "stop_requested_at": self.commands[0]["issued_at"] if self.commands else None,
             "stop_reason": self.commands[0]["reason"] if self.commands else None,
-            "stop_delivered_at": steps.get("received"),
-            "stop_seen_at": steps.get("seen_by_bot"),
+            "stop_delivered_at": _instant(steps.get("received")),
+            "stop_seen_at": _instant(steps.get("seen_by_bot")),
+            "ended_at": _instant(self.ended_at) if outcome else None,
         }
 
 
@@ -311,8 +314,9 @@ class FakeService:
                 stop = {"id": f"stop-{time.time_ns()}", "type": "stop", "reason": reason, "issued_at": _now()}
                 commands.append(stop)
             command = commands[0]
-        if push:
-            self.push("command", command)
+            instances = list(self.sessions[session_id].counters)
+        for one in [one for key in instances for one in list(self.streams.get(key, []))] if push else []:
+            one.put(("command", command))
         return cast("str", command["id"])
 
     def down(self) -> None:
@@ -416,9 +420,19 @@ class FakeService:
         return path[len(self._base) :] if path.startswith(self._base) else None
 
 
+_WALL = time.time() - time.monotonic()  # one difference for all, so that instants keep the order of their moments
+
+
+def _instant(at: float | None) -> str | None:
+    """A moment of the steady clock as people write it."""
+    if at is None:
+        return None
+    ms = int((_WALL + at) * 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms // 1000)) + f".{ms % 1000:03d}Z"
+
+
 def _now() -> str:
-    wall = time.time()
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(wall)) + f".{int(wall * 1000) % 1000:03d}Z"
+    return cast("str", _instant(time.monotonic()))
 
 
 class _Server(ThreadingHTTPServer):
