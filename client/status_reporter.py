@@ -42,6 +42,7 @@ import errno
 import functools
 import hashlib
 import http.client
+import importlib
 import ipaddress
 import itertools
 import json
@@ -238,6 +239,65 @@ class _Freezer:
         return number if number is not None and math.isfinite(number) else "nan" if number is None else str(number)
 
 
+_SECRET = r"(?:passw(?:or)?d|passphrase|pwd|token(?!s)|secret|cookie|authorization|credential|api[ _-]?key)"  # noqa: S105 -- names
+_SECRET_NAME = re.compile(
+    rf"(?i:{_SECRET}|tokens)|(?:^|[^A-Za-z])(?:otp|Otp|OTP)(?:$|[^a-z])|[a-z](?:Otp|OTP)(?:$|[^a-z])"
+)
+_SECRET_PLACES = (
+    (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{6,}"), r"\1***"),
+    (re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(\s*[:=]\s*)[^\n]+"), r"\1\2***"),
+    (re.compile(r"\beyJ[\w-]{10,}(?:\.[\w-]*){0,2}"), "***"),  # a JSON web token
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/?#@]+@"), r"\1***@"),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s/?#@:]+:)(?!\d{1,5}$)[^\s/?#@]+$"), r"\1***"),  # cut before its @
+    (
+        re.compile(
+            rf"(?i)((?:(?:{_SECRET}|(?<![a-z])otp)[\w.-]*|(?<=[?&])(?:sig|signature|auth))[\"']?\s*[:=]\s*)"
+            r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s&;,\"'<>#]+)"
+        ),
+        r"\1***",
+    ),
+)
+_SUSPECT = re.compile(r"(?i)bearer|://|eyj|[:=]")  # what all of these have
+
+
+class _Mask:
+    """Hides what looks like a secret in what a bot says, before it is held, sent or written to disk."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token if len(token) >= 8 else ""  # a shorter one may be any word
+        home = (os.environ.get("HOME") or os.environ.get("USERPROFILE") or "").rstrip("/\\")
+        ways = {home, home.replace("\\", "\\\\"), home.replace("\\", "/")} if len(home) > 3 else set()
+        self._home = re.compile("|".join(rf"{re.escape(way)}(?![\w-])" for way in ways)) if ways else None
+
+    def text(self, text: str, limit: int = 200) -> str:
+        """The text without secrets and with `~` for the person's home; `limit` characters at most."""
+        if self._token and self._token in text:
+            text = text.replace(self._token, "***")
+        if self._home:
+            text = self._home.sub("~", text)
+        if _SUSPECT.search(text):
+            for place, stars in _SECRET_PLACES:
+                text = place.sub(stars, text)
+        return text[:limit]
+
+    def details(self, value: Any, name: str = "") -> Any:
+        """Plain details without secrets: of a name that says so nothing is left, of any other text what is none."""
+        if value is None or type(value) is bool:
+            return value
+        if name and _SECRET_NAME.search(name) and not (type(value) is not str and "tokens" in name.lower()):
+            return "***"
+        if type(value) is dict:
+            return {self.text(key): self.details(item, key) for key, item in value.items()}
+        if type(value) is list:
+            return [self.details(item) for item in value]
+        return self.text(value) if type(value) is str else value
+
+    def key(self, key: str) -> str:
+        """A job's key as it may be shown, still different from every other."""
+        shown = self.text(key, 4_096)
+        return shown if shown == key else shown[:95] + "…" + hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+
+
 def _pairs(value: Any) -> list[tuple[Any, Any]]:
     """The first pairs of a dict of whatever class, read in one step; another thread may change it meanwhile."""
     for _ in range(3):
@@ -432,6 +492,7 @@ class _Sent(NamedTuple):
     gap_ms: int
 
 
+_SHOWN_OF_JOB = (("title", 200), ("company", 100), ("url", 500), ("reason", 200))
 _STRENGTH = {"skipped": 1, "failed": 2, "applied": 3}
 
 
@@ -467,9 +528,10 @@ class _Ledger:
     remembered, so that another session can go on with the rest.
     """
 
-    def __init__(self, health: _Health, keys: _JobKeys | None = None) -> None:
+    def __init__(self, health: _Health, keys: _JobKeys | None = None, mask: _Mask | None = None) -> None:
         self.health = health
         self.keys = keys or _JobKeys()
+        self.mask = mask or _Mask("")
         self.run: _Run | None = None
         self.session_id = ""
         self.instance_id = ""
@@ -515,6 +577,7 @@ class _Ledger:
 
     def act(self, at: float, name: str, details: dict[str, Any] | None) -> None:
         """Sets the current activity; the same one again changes nothing."""
+        name, details = self.mask.text(name, 64), details and self.mask.details(details)
         while details and _size(_dumps(details)) > _DETAILS_BYTES:
             details.popitem()
         now = self.activity
@@ -541,8 +604,9 @@ class _Ledger:
         self.count(at, "credits_used", amount)
         self.outcome_n += 1
         if len(self.outcomes) < _MAX_OUTCOMES:
-            name = "job-" + uuid.uuid4().hex[:16] if key is None else _short_key(key)
-            self.outcomes.append(_Outcome(self.outcome_n, at, {"n": self.outcome_n, "key": name, **row}))
+            name = "job-" + uuid.uuid4().hex[:16] if key is None else _short_key(self.mask.key(key))
+            shown = {word: self.mask.text(row[word], limit) for word, limit in _SHOWN_OF_JOB if word in row}
+            self.outcomes.append(_Outcome(self.outcome_n, at, {"n": self.outcome_n, "key": name, **row, **shown}))
         self._progressed(at)
 
     def advance(self, at: float, done: int, total: int | None) -> None:
@@ -556,7 +620,7 @@ class _Ledger:
         self.progress_at = max(self.progress_at, at)
 
     def wait(self, _at: float, pause: object, until: float, reason: str | None) -> None:
-        self.pause = (pause, until, reason)
+        self.pause = (pause, until, reason and self.mask.text(reason))
         self.version += 1
 
     def go_on(self, at: float, pause: object) -> None:
@@ -587,7 +651,8 @@ class _Ledger:
     def end(self, at: float, result: dict[str, Any], receipt: _Receipt) -> None:
         """Sets how the instance ended; what the bot says itself replaces a guess, and nothing replaces that."""
         if self.result is None or (self.result["inferred"] and not result["inferred"]):
-            self.result = result
+            error = result["error"] and {**result["error"], "message": self.mask.text(result["error"]["message"], 500)}
+            self.result = {**result, "error": error}
             self.ended_at = at
             self.pause = None
             self.version += 1
@@ -684,7 +749,7 @@ class _Ledger:
         rest = {name: value - self.acked.get(name, 0) for name, value in self.counters.items()}
         if self.result and not any(rest.values()) and not self.outcomes:
             return None
-        heir = _Ledger(self.health, self.keys)
+        heir = _Ledger(self.health, self.keys, self.mask)
         heir.replay, heir.refusals, heir.file = self.replay, self.refusals, self.file
         run = cast("_Run", self.run)
         run.session_id = str(uuid.uuid4())
@@ -1017,6 +1082,7 @@ class _Address:
         self.fingerprint = hashlib.sha256((place + token).encode()).hexdigest()[:16]  # tells whose a page on disk is
         self._base_url = base_url
         self._token = token
+        self.mask = _Mask(token)
         self._proxy_wish = proxy
         self._proxy: urllib.parse.SplitResult | None = None
         self._tls: ssl.SSLContext | None = None
@@ -1072,12 +1138,13 @@ class _Address:
             sock.close()
             raise
         link = http.client.HTTPConnection(self.host, self.port)
+        link.set_debuglevel(0)  # a bot may have switched it on for all connections, and then headers are printed
         link.sock = sock
         return link
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = ssl.create_default_context(cafile=self.ca_file)
+            self._tls = _trusting(self.ca_file)
         return self._tls
 
     def _dial(self, host: str, port: int, line: _Line) -> socket.socket:
@@ -1122,6 +1189,46 @@ class _Address:
             sock.close()
             raise _WayError("the proxy refused")
         return sock
+
+
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Arch, Gentoo
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Fedora, Red Hat
+    "/etc/pki/tls/certs/ca-bundle.crt",  # older ones of these
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+    "/etc/ssl/cert.pem",  # Alpine, macOS, the BSDs
+    "/opt/homebrew/etc/ca-certificates/cert.pem",
+    "/usr/local/etc/openssl/cert.pem",
+)
+
+
+def _trusting(ca_file: str | None) -> ssl.SSLContext:
+    """What certificates are checked with: `ca_file` alone, or else whatever authorities this system has. Never nothing."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # since Python 3.13; many authorities of companies would not pass
+    if ca_file is None and not context.cert_store_stats()["x509_ca"] and not _has_hashed_certificates():
+        for bundle in (*_BUNDLES, _bundle_of_certifi()):  # a frozen bot looks where its builder's system had them
+            with contextlib.suppress(OSError):
+                context.load_verify_locations(bundle)
+            if context.cert_store_stats()["x509_ca"]:
+                break
+    return context
+
+
+def _has_hashed_certificates() -> bool:
+    """Whether there is a folder of authorities, which are read one by one when they are needed."""
+    folder = ssl.get_default_verify_paths().capath
+    try:
+        return folder is not None and any(pathlib.Path(folder).glob("[0-9a-f]*.[0-9]"))
+    except OSError:
+        return False
+
+
+def _bundle_of_certifi() -> str:
+    try:
+        return str(importlib.import_module("certifi").where())
+    except Exception:  # most do not have it; and it is code of others
+        return ""
 
 
 def _socket_of_our_own(family: int, kind: int, proto: int) -> socket.socket:
@@ -1270,8 +1377,16 @@ def _phrase(error: BaseException, line: _Line) -> str:
     if isinstance(error, _WayError):
         return str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return "the certificate is not trusted; ca_file= names your own authority"
+        return _MISTRUST.get(error.verify_code, "the certificate is not trusted; ca_file= names your own authority")
     return _type_name(error)
+
+
+_MISTRUST = {  # OpenSSL's numbers
+    9: "the certificate is not valid yet; is the clock right?",
+    10: "the certificate has expired; or is the clock wrong?",
+    62: "the certificate is another host's",
+    64: "the certificate is another host's",  # of a host that is a number
+}
 
 
 def _read(response: http.client.HTTPResponse, raw: bytes) -> _Answer:
@@ -1892,6 +2007,8 @@ class _Spool(_Worker):
         self.orphans = orphans
         if found is not None and best[1] and self._claim(best[1]):
             found.append(best[2])
+        if self._keeper.gets_through:
+            self._lend()
 
     def _by_age(self) -> list[str]:
         """The names of all pages that are none of our own, oldest first, without those that are too many or too old."""
@@ -1971,7 +2088,7 @@ class _Keeper(_Worker):
         self.spool = _Spool(self, spool, address.fingerprint)
         self.on_stop: list[_OnStop] = []
         self._may_stream = stream
-        self._ledger = _Ledger(self.health)
+        self._ledger = _Ledger(self.health, mask=address.mask)
         self._closing: list[_Ledger] = []  # ended, but not all of it acknowledged; at most 16
         self._replay: _Ledger | None = None  # of a dead process
         self._replayed_at = -math.inf
@@ -2084,8 +2201,6 @@ class _Keeper(_Worker):
         if now >= self._look_at and self._ledger.run:
             self._look_at = now + _LOOK_S
             self.spool.look()
-            if self.gets_through:
-                self.spool.lend()
 
     def _keep(self, ledger: _Ledger, now: float) -> None:
         """Has the disk hold what a ledger says, or nothing once all of it is acknowledged."""
@@ -2093,7 +2208,7 @@ class _Keeper(_Worker):
             if ledger.kept:
                 ledger.kept = None
                 self.spool.discard(ledger.file)
-        elif ledger.mark != ledger.kept:
+        elif ledger.kept is None or not (ledger.replay or ledger.mark == ledger.kept):
             ledger.kept, ledger.kept_at = ledger.mark, now
             self.spool.keep(ledger.file, ledger.page(time.monotonic(), time.time()))
 
@@ -2284,7 +2399,7 @@ class _Keeper(_Worker):
             self._closing = closing[-16:]
             for ledger in closing[:-16]:
                 self.spool.let_go(ledger.file)
-            self._ledger = _Ledger(self.health)
+            self._ledger = _Ledger(self.health, mask=self._ledger.mask)
             self.health.counters = dict.fromkeys(_SEED_COUNTERS, 0)
         self._ledger.begin(at, run, bot, attach=attach)
         self._keep(self._ledger, at)

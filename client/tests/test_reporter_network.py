@@ -42,7 +42,8 @@ class Stranger:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self._open: list[socket.socket] = []
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
 
     def _listen(self) -> None:
         while True:
@@ -52,12 +53,16 @@ class Stranger:
                 return
             self.connections += 1
             self._open.append(one)
-            self.heard += one.recv(65536)
+            with contextlib.suppress(OSError):
+                self.heard += one.recv(65536)
 
     def close(self) -> None:
         """Ends it and its connections."""
-        self._socket.close()
-        for one in self._open:
+        for one in (self._socket, *self._open):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        self._thread.join(5)
+        for one in (self._socket, *self._open):
             one.close()
 
 
