@@ -198,6 +198,24 @@ def test_a_form_that_is_broken_fails_job_after_job(trial: Trial) -> None:
     assert trial.session_at_end()["status"] == "completed"
 
 
+@pytest.mark.pythons("newest")
+@pytest.mark.parametrize("shape", ["choke_point", "worker_processes"])
+def test_what_could_not_be_told_is_told_by_the_next_bot(trial: Trial, start_bot: StartBot, python: Python) -> None:
+    """T66: the service goes away while a bot works and is back only after its end; the next bot delivers every count."""
+    bot = trial.start()
+    wait_for(lambda: len(trial.keys("submitted")) >= K)
+    first = trial.session_id
+    trial.service.proxy.down()
+    ended(bot, well=True)
+    assert trial.service.session(first)["ended_at"] is None
+    trial.service.proxy.up()
+
+    start_bot(trial.service, python, "puppet").say(do="start_session")
+    session = trial.session_at_end(first)
+    assert (session["status"], session["inferred"]) == ("completed", False)
+    assert_exact(trial.service, trial.truth)
+
+
 def hangs(trial: Trial) -> None:
     """Waits until a bot has been alive and without progress for some seconds."""
 
