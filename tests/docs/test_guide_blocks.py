@@ -7,6 +7,7 @@ the path of the browser.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -95,6 +96,12 @@ def search(page):
 """
 
 Document = Mapping[str, Any]
+
+
+def shown_secret() -> str:
+    """What the guide says that the card shows of the block with a password."""
+    [shown] = [span for span in GUIDE.spans if span.startswith('{"user"')]
+    return shown
 
 
 def _pausing(session: Document) -> bool:
@@ -230,6 +237,11 @@ CASES: Final = [
         heading="Threads, asyncio and processes",
         number=1,
         expected=COMPLETED | {"jobs_found": 4, "jobs_applied": 4, "instances": 3},
+    ),
+    Shown(
+        heading="What leaves the computer",
+        before="",
+        expected={"activity_details": json.loads(shown_secret())},
     ),
     Shown(heading="Test it", before="", said="n: expected a number from 0"),
     Shown(
