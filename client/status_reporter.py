@@ -1083,6 +1083,7 @@ class _Address:
         self._base_url = base_url
         self._token = token
         self.mask = _Mask(token)
+        self.origin = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._proxy_wish = proxy
         self._proxy: urllib.parse.SplitResult | None = None
         self._tls: ssl.SSLContext | None = None
@@ -1096,6 +1097,11 @@ class _Address:
                 )
         if not self.secure and not allow_insecure and _is_public(self.host):
             raise ValueError("base_url: plain http to a public address needs allow_insecure=True")
+
+    @property
+    def proxied(self) -> bool:
+        """Whether the way leads through a proxy."""
+        return self._proxy is not None
 
     def settings(self) -> dict[str, Any]:
         """What a reporter in another process needs to get there the same way; holds the token."""
@@ -3444,23 +3450,272 @@ def get_reporter() -> StatusReporter:
     return _reporters.get("this process") or _reporters.setdefault("this process", StatusReporter())
 
 
-def _self_test() -> int:
-    """`python status_reporter.py`: says whether a report gets through with the settings of the environment, or why not."""
-    reporter = StatusReporter(name="self-test")
-    say = sys.stdout.write
-    if reporter.disabled_reason:
-        say(f"status reports are off: {reporter.disabled_reason}\n")
-        return 2
-    say(f"service: {os.environ.get('STATUS_REPORTER_URL') or 'http://localhost:3000'}\n")
-    reporter.start_session(__version__)
-    while not reporter.flush(0.05) and not reporter.status["fails"]:
-        pass
-    problem = reporter.status["last_error"]
-    reporter.complete_session()
-    say(
-        f"no report gets through: {problem}\n" if problem else "a report got through; the board shows it as self-test\n"
+# ---- The self-test: a silent reporter must be able to speak when it is asked ----
+
+_ADVICE = {
+    # what the service or the way there says: (what it means, what to do)
+    "token": (
+        "the token was refused: the service does not know it, or it was revoked or has expired",
+        "make a new token of scope `report` on the service's page under Tokens, and copy it as a whole",
+    ),
+    "scope": (
+        "the token was refused: it may not report",
+        "make a token of scope `report` on the service's page under Tokens",
+    ),
+    "rate": ("the service is asked too often with this token", "wait a minute, and try again"),
+    "unavailable": ("the service is there, but cannot reach or write its store", "look at the service's log"),
+    "host": (
+        "the service does not go by the name in the address",
+        "use the address that the service prints when it starts, or add this one to BOTLIGHT_ALLOWED_HOSTS there",
+    ),
+    "gaierror": (
+        "the name of the host is not known (DNS)",
+        "look for a typing error in it; is this computer online? does the name work in a browser here?",
+    ),
+    "ConnectionRefusedError": (
+        "nothing listens there",
+        "start the service (`botlight serve`), or compare the address and its port with what the service printed when "
+        "it started; in a container, localhost is the container itself",
+    ),
+    "took too long": (
+        "no answer within ten seconds",
+        "a firewall or VPN may swallow what is sent, or the name server does not answer: try the address in a browser here",
+    ),
+    "speaks https": ("that port speaks https", "begin the address with https://"),
+    "speaks http": ("that port speaks plain http", "begin the address with http://, or use the port for https"),
+    "proxy": (
+        "the proxy on the way does not let us through",
+        "ask whoever runs the proxy; or, where none is needed, name the host in NO_PROXY (in the bot: `proxy=False`)",
+    ),
+    "redirect": (
+        "the address leads on to another one, which is not followed",
+        "use the address that a browser ends up at",
+    ),
+    "trust": (
+        "nobody whom this system trusts vouches for the service's certificate",
+        "an authority of your own: give its file with --ca-file (in the bot: `ca_file=`); otherwise something reads along",
+    ),
+    "clock": (
+        "the service's certificate is out of its time",
+        "set this computer's clock; when it is right, the service needs a new certificate",
+    ),
+    "name": ("the service's certificate is another host's", "use the host name that the certificate was made for"),
+    "stranger": (
+        "something answers there, but it is not the service: another program, a Wi-Fi's page, a path that is not ours",
+        "compare the address, its port and its path with what the service printed when it started; open it in a browser here",
+    ),
+    "ENETUNREACH": ("there is no way to that network from here", "is this computer online, or in the right VPN?"),
+}
+
+
+class _SelfTest:
+    """`python status_reporter.py`: sends one report with the bot's settings, and says what hinders it and what to do.
+
+    Exit code 0: a report got through, and what cannot be sent has a place on the disk. 1: not. 2: the settings are at fault.
+    """
+
+    def __init__(self, options: Any) -> None:
+        self._options = options
+        self._token = options.token if options.token is not None else os.environ.get("STATUS_REPORTER_TOKEN", "")
+        self._url = (options.url or os.environ.get("STATUS_REPORTER_URL", "")).strip() or "http://localhost:3000"
+
+    def run(self) -> int:
+        fault = self._fault_of_settings()
+        if fault:
+            self._tell(*fault)
+            return 2
+        try:
+            address = _Address(
+                self._url,
+                self._token.strip(),
+                allow_insecure=self._options.allow_insecure,
+                proxy=self._options.proxy,
+                ca_file=self._options.ca_file,
+            )
+            folders = _spool_folders(self._options.spool_dir)
+        except ValueError as error:
+            self._tell(f"status reports are off: {error}", "mend that setting; `--help` lists all of them")
+            return 2
+        address.look_for_proxy()
+        self._say(f"service: {address.origin}{' by way of a proxy' if address.proxied else ''}")
+        sound = self._try_disk(folders)
+        return 0 if self._try_report(address) and sound else 1
+
+    def _fault_of_settings(self) -> tuple[str, str] | None:
+        token = self._token.strip()
+        if os.environ.get("STATUS_REPORTER_DISABLED", "").strip().lower() not in ("", "0", "false", "no"):
+            return "status reports are off: STATUS_REPORTER_DISABLED is set", "unset it, where the bot runs too"
+        if not token:
+            return (
+                "status reports are off: no token",
+                "make one of scope `report` on the service's page under Tokens, and set STATUS_REPORTER_TOKEN to it",
+            )
+        if token[0] in "\"'`“”„‘’«»" or token[-1] in "\"'`“”„‘’«»":
+            return "status reports are off: there are quotation marks around the token", "leave them out"
+        if token.lower().startswith("bearer "):
+            return "status reports are off: the token begins with the word Bearer", "leave that word out"
+        if re.search(r"\s", token):
+            return (
+                "status reports are off: there is a space or a line break in the token",
+                "copy it once more, in one piece",
+            )
+        if self._options.ca_file and not os.access(self._options.ca_file, os.R_OK):
+            return f"the file of authorities cannot be read: {self._options.ca_file}", "correct --ca-file"
+        return None
+
+    def _try_disk(self, folders: list[pathlib.Path]) -> bool:
+        faults = []
+        for folder in folders:
+            fault = _make_private(folder)
+            if not fault:
+                self._say(f"spool: {folder}")
+                return True
+            faults.append(f"{folder}: {fault}")
+        if faults:
+            self._tell(
+                "what cannot be sent has no place on the disk, and would be lost with the process: "
+                + "; ".join(faults),
+                "let this user write into one of these folders, or give another with `spool_dir=`",
+            )
+        return not faults
+
+    def _try_report(self, address: _Address) -> bool:
+        line, answers = _Line(_REQUEST_S), list[_Answer]()
+        sent = self._report()
+        cutter = threading.Timer(_REQUEST_S, line.cut)
+        cutter.daemon = True
+        cutter.start()
+        attempt = threading.Thread(
+            target=lambda: answers.append(_post(address, sent.path, sent.body, line)), daemon=True
+        )
+        attempt.start()
+        attempt.join(_REQUEST_S + 2)  # a name server that does not answer cannot be interrupted
+        cutter.cancel()
+        answer = answers[0] if answers else _Answer(0, {}, error="took too long")
+        if answer.code in (200, 201):
+            self._say("a report got through; the board shows it as self-test")
+            self._look_at_clock(answer)
+            return True
+        self._tell(*self._diagnose(address, answer))
+        return False
+
+    @staticmethod
+    def _report() -> _Sent:
+        """A whole session in one request."""
+        now, ledger = time.monotonic(), _Ledger(_Health())
+        ledger.begin(
+            now,
+            _Run(str(uuid.uuid4())),
+            {"name": "self-test", "version": __version__, "platform": sys.platform},
+            attach=False,
+        )
+        ledger.act(now, "self-test", None)
+        ledger.end(now, {"outcome": "success", "inferred": False, "error": None}, _Receipt())
+        return ledger.snapshot(now, time.time(), 45, {})
+
+    def _look_at_clock(self, answer: _Answer) -> None:
+        with contextlib.suppress(ValueError, OverflowError):
+            theirs = dt.datetime.fromisoformat(str(answer.document.get("server_time"))[:40].replace("Z", "+00:00"))
+            ahead = time.time() - theirs.timestamp()
+            if abs(ahead) > 120:
+                way = "ahead of" if ahead > 0 else "behind"
+                self._say(
+                    f"note: this computer's clock is {abs(ahead) / 60:.0f} minutes {way} the service's; reports do not mind"
+                )
+
+    def _diagnose(self, address: _Address, answer: _Answer) -> tuple[str, str]:
+        """What hindered the report, and what to do; looks once more, without the token, where the answer does not tell."""
+        if answer.code:
+            return self._refusal(answer)
+        error = answer.error
+        if error in _ADVICE:
+            return self._with_proxy(address, _ADVICE[error])
+        if error in _MISTRUST.values():
+            return _ADVICE["clock" if "clock" in error else "name"]
+        if "not trusted" in error:
+            return _ADVICE["trust"]
+        if error == "the proxy refused":
+            return _ADVICE["proxy"]
+        if error.startswith(("redirected", "HTTP ")):
+            return self._stranger(error, _ADVICE["redirect" if error[0] == "r" else "stranger"])
+        if address.secure and error.startswith("SSL") and _speaks(address, tls=False):
+            return _ADVICE["speaks http"]
+        if not address.secure and not error.endswith("insecure=True") and _speaks(address, tls=True):
+            return _ADVICE["speaks https"]
+        return self._with_proxy(
+            address, (f"no report gets through: {error}", "open the address in a browser on this computer")
+        )
+
+    @staticmethod
+    def _refusal(answer: _Answer) -> tuple[str, str]:
+        problem = str(answer.document.get("code"))
+        if problem in _ADVICE:
+            return _ADVICE[problem]
+        if answer.code in (401, 403):
+            return _ADVICE["token" if answer.code == 401 else "scope"]
+        if answer.code == 426:
+            return "the service needs a newer reporter", "pip install -U botlight-reporter, or copy the file anew"
+        if answer.code >= 500:
+            return _ADVICE["unavailable"]
+        said = _text(answer.document.get("detail") or answer.document.get("title") or problem, 300)
+        return f"the service refused the report ({answer.code}): {said}", "do what it says; its log says more"
+
+    @staticmethod
+    def _stranger(error: str, advice: tuple[str, str]) -> tuple[str, str]:
+        return f"{advice[0]} ({error})", advice[1]
+
+    @staticmethod
+    def _with_proxy(address: _Address, advice: tuple[str, str]) -> tuple[str, str]:
+        if not address.proxied:
+            return advice
+        return (
+            f"{advice[0]} (on the way through the proxy that the environment or --proxy names)",
+            f"{advice[1]}; or: {_ADVICE['proxy'][1]}",
+        )
+
+    def _tell(self, fault: str, remedy: str) -> None:
+        self._say(f"{fault}\n  what to do: {remedy}")
+
+    @staticmethod
+    def _say(text: str) -> None:
+        if sys.stdout is not None:
+            sys.stdout.write(text.encode("ascii", "backslashreplace").decode() + "\n")
+            sys.stdout.flush()
+
+
+def _speaks(address: _Address, *, tls: bool) -> bool:
+    """Whether a server at that address speaks TLS, or plain http. Sends no token, and trusts nothing that it hears."""
+    try:
+        with socket.create_connection((address.host, address.port), timeout=_CONNECT_S) as sock:
+            if tls:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE  # only to see whether it shakes hands
+                with context.wrap_socket(sock, server_hostname=address.host):
+                    return True
+            sock.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+            return sock.recv(16).startswith(b"HTTP/")
+    except (OSError, ValueError):
+        return False
+
+
+def _self_test(arguments: list[str] | None = None) -> int:
+    import argparse  # noqa: PLC0415 -- nothing that a bot needs
+
+    what = _SelfTest.__doc__ or ""
+    parser = argparse.ArgumentParser(
+        prog="python status_reporter.py",
+        description=what,
+        epilog="Without options the environment holds: STATUS_REPORTER_TOKEN, STATUS_REPORTER_URL, STATUS_REPORTER_DISABLED.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    return 1 if problem else 0
+    parser.add_argument("--url", help="where the service is; else STATUS_REPORTER_URL, else http://localhost:3000")
+    parser.add_argument("--token", help="else STATUS_REPORTER_TOKEN, which is better: others see a command's options")
+    parser.add_argument("--ca-file", help="certificate authorities to trust instead of the system's")
+    parser.add_argument("--proxy", help="http://host:port for an https address; else the environment's")
+    parser.add_argument("--allow-insecure", action="store_true", help="plain http also to public addresses")
+    parser.add_argument("--spool-dir", default="auto", help="the folder for what cannot be sent")
+    return _SelfTest(parser.parse_args(arguments)).run()
 
 
 if __name__ == "__main__":
