@@ -44,7 +44,7 @@ test: $(VENV)/.dev chromium ## lint, types, imports and every test
 	@$(MAKE) --no-print-directory lint types
 	@$(BIN)/python -m pytest
 
-# The cases marked root say so themselves where nobody is root: they are left out, and this says that they are.
+# A proxy that buffers, which no case can do without.
 .PHONY: nginx
 nginx:
 	@PATH=$$PATH:/usr/sbin command -v nginx >/dev/null || { $(call missing,nginx); }

@@ -33,6 +33,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("python", chosen, ids=[one.version for one in chosen], indirect=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Crosses Pythons and services with sense: the newest before the reference server, the oldest before the real one.
+
+    The other pairs of a quick case run with the long ones, those of a long case not at all.
+    """
+    kept, dropped = [], []
+    for item in items:
+        given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        kind = given.get("service") or given.get("own_service")
+        usual = wanted("oldest" if kind == "real" else "newest")
+        odd = kind is not None and "python" in given and given["python"] not in usual and len(found()) > 1
+        (dropped if odd and item.get_closest_marker("long") else kept).append(item)
+        if odd and item in kept[-1:] and not (kind == "reference" and item.get_closest_marker("pythons")):
+            item.add_marker(pytest.mark.long)
+    items[:] = kept
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The figures of the run, and the Pythons that it ran on."""
     figures = config.stash[FIGURES]

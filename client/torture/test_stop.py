@@ -137,6 +137,7 @@ def test_buffering_proxy(service: Service, nginx: str, start_bot: StartBot, pyth
     assert took <= 1.1 * 15 + 2
 
 
+@pytest.mark.pythons("all")
 def test_stop_during_a_pause(service: Service, start_bot: StartBot, python: Python, figures: Figures) -> None:
     """T21: a stop ends a pause of a quarter of an hour as soon as it is delivered."""
     bot = start_bot(service, python, "pause")

@@ -31,6 +31,7 @@ TIMED = (
 )
 STEPS = 64  # of the histogram below each power of two: 3 % exact
 SLOW_NS = 20_000_000
+LONG_NS = 1_000_000
 
 
 class _Times:
@@ -40,14 +41,16 @@ class _Times:
         self.counts: dict[int, int] = {}
         self.max_ns = 0
         self.max_name = ""
+        self.long = 0
         self.slow = 0
 
     def add(self, ns: int, name: str) -> None:
         shift = max(ns.bit_length() - 6, 0)
         bucket = shift * STEPS + (ns >> shift)
         self.counts[bucket] = self.counts.get(bucket, 0) + 1
-        if ns > SLOW_NS:
-            self.slow += 1
+        if ns > LONG_NS:
+            self.long += 1
+            self.slow += ns > SLOW_NS
         if ns > self.max_ns:
             self.max_ns, self.max_name = ns, name
 
@@ -133,7 +136,8 @@ def _summary(times: list[_Times]) -> dict[str, Any]:
         "p999_ms": _quantile(counts, 0.999),
         "max_ms": round(worst.max_ns / 1e6, 4),
         "max_name": worst.max_name,
-        "slow": sum(one.slow for one in times),
+        "over_1_ms": sum(one.long for one in times),
+        "over_20_ms": sum(one.slow for one in times),
     }
 
 
