@@ -18,15 +18,19 @@ What it promises
     What is sent is always the whole state, never an event, so that lost, doubled and late requests change nothing:
     counters are absolute for this life of the process, and the service keeps the largest of each.
     The bot's thread is never interrupted; only the bot's own question (`should_stop`, `wait`, `track`, …) ends its work.
+    What is not acknowledged is on disk: after an orderly end all of it, after a kill all but the last moment, a tenth of a
+    second as a rule. The next bot of the same token that starts on the computer delivers it, once.
 
 How it is built, from the bot to the wire
 
     bot's threads ── one SimpleQueue ──> keeper ── snapshot ──> sender ── POST ──> service
-                                           ^                      │ answer            │
-                                           └──────────────────────┴── stream <── GET ─┘
+                                         │ ^ ^                    │ answer            │
+                                         │ │ └────────────────────┴── stream <── GET ─┘
+                                    page v │ orphan
+                                         spool ──> disk
 
-    The keeper alone owns the ledger (what there is to say) and the timers; sender and stream own one connection each.
-    All three are daemon threads, started by `start_session`; none waits for another.
+    The keeper alone owns the ledger (what there is to say) and the timers; sender and stream own one connection each,
+    the spool the files. All four are daemon threads, started by `start_session`; none waits for another.
 """
 
 from __future__ import annotations
@@ -373,6 +377,15 @@ def _clamp(value: object, low: float, high: float) -> float | None:
     """A number within its bounds; None when it is no number."""
     number = _number(value)
     return None if number is None else float(min(max(number, low), high))
+
+
+def _offset_s(server_time: object) -> float | None:
+    """Seconds that the service's clock is ahead of this computer's; None when it tells no time."""
+    text = str(server_time)[:40].replace("Z", "+00:00")
+    try:
+        return round(dt.datetime.fromisoformat(text).timestamp() - time.time(), 3)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _utc(wall: float) -> str:
@@ -1210,8 +1223,11 @@ _BUNDLES = (
 
 def _trusting(ca_file: str | None) -> ssl.SSLContext:
     """What certificates are checked with: `ca_file` alone, or else whatever authorities this system has. Never nothing."""
-    context = ssl.create_default_context(cafile=ca_file)
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # since Python 3.13; many authorities of companies would not pass
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError:  # also what is no certificate
+        raise _WayError("no certificate authorities can be read from ca_file") from None
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # on since Python 3.13; many a company's authority would not pass
     if ca_file is None and not context.cert_store_stats()["x509_ca"] and not _has_hashed_certificates():
         for bundle in (*_BUNDLES, _bundle_of_certifi()):  # a frozen bot looks where its builder's system had them
             with contextlib.suppress(OSError):
@@ -1225,7 +1241,7 @@ def _has_hashed_certificates() -> bool:
     """Whether there is a folder of authorities, which are read one by one when they are needed."""
     folder = ssl.get_default_verify_paths().capath
     try:
-        return folder is not None and any(pathlib.Path(folder).glob("[0-9a-f]*.[0-9]"))
+        return bool(folder) and any(pathlib.Path(folder).glob("[0-9a-f]*.[0-9]"))
     except OSError:
         return False
 
@@ -1452,7 +1468,7 @@ def _events(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
                 data.append(value)
 
 
-# ---- The three threads ----
+# ---- The threads ----
 
 
 class _Worker:
@@ -1739,6 +1755,8 @@ def _make_private(folder: pathlib.Path) -> str:
     try:
         folder.mkdir(0o700, parents=True, exist_ok=True)
         found = folder.lstat()
+    except FileExistsError:
+        return "the spool's place is not a folder"
     except OSError as error:
         return _strerror(error)
     if not stat.S_ISDIR(found.st_mode):
@@ -1906,6 +1924,7 @@ class _Spool(_Worker):
     def _write(self, file: str, page: dict[str, Any]) -> None:
         if not self._claim(file):
             raise BlockingIOError(errno.EAGAIN, "")
+        begins = file not in self._mine
         self._mine.add(file)
         page = {"v": 1, "fingerprint": self._fingerprint, "pid": os.getpid(), **page}
         raw = _sealed(page)
@@ -1917,7 +1936,7 @@ class _Spool(_Worker):
             try:
                 while raw:
                     raw = raw[os.write(descriptor, raw) :]
-                if page["result"] or page["seq"] <= 1:
+                if begins or page["result"]:  # else a cut of the power may cost what the system has not written yet
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -1940,7 +1959,8 @@ class _Spool(_Worker):
         """Moves a page out of the way, for people who wonder."""
         folder = cast("pathlib.Path", self.folder) / where
         folder.mkdir(0o700, exist_ok=True)
-        _replace(self._path(file), folder / f"{file}.json")
+        with contextlib.suppress(FileNotFoundError):
+            _replace(self._path(file), folder / f"{file}.json")
         for old in sorted(folder.glob("*.json"), key=_changed_at)[:-_MAX_PAGES]:
             old.unlink(missing_ok=True)
         self._warn(f"a page of the spool was put aside in {where}/")
@@ -1960,19 +1980,16 @@ class _Spool(_Worker):
         path = self._path(file, "lock")
         try:
             while True:
-                descriptor = _open(path, os.O_RDWR | os.O_CREAT)
-                if _lock(descriptor):
-                    self._held[file] = descriptor
-                    if self._is_at(path, descriptor):
-                        return True
-                    del self._held[file]
-                    os.close(descriptor)
-                else:
-                    os.close(descriptor)
+                descriptor = self._held[file] = _open(path, os.O_RDWR | os.O_CREAT)
+                if not _lock(descriptor):
                     break
-        finally:
-            if file not in self._held:
-                _claimed.pop(file, None)
+                if self._is_at(path, descriptor):
+                    return True
+                os.close(self._held.pop(file))
+        except OSError:
+            self._release(file)
+            raise
+        self._release(file)
         return False
 
     @staticmethod
@@ -1985,10 +2002,11 @@ class _Spool(_Worker):
 
     def _release(self, file: str) -> None:
         self._mine.discard(file)
-        descriptor = self._held.pop(file, -1)
+        descriptor = self._held.pop(file, -1)  # first, so that a child forked right now closes no other file
         if descriptor >= 0:
             os.close(descriptor)
-            _claimed.pop(file, None)
+        if _claimed.get(file) is self:
+            del _claimed[file]
 
     def _end(self) -> None:
         for file in list(self._held):
@@ -2002,10 +2020,11 @@ class _Spool(_Worker):
         best = (0.0, "", "")
         for file in self._by_age():
             followed = file in self._held  # by a session of ours; stays claimed, lest another process follows it too
-            page = self._take(file)
-            if page is None:
+            taken = self._take(file)
+            if taken is None:
                 continue
             orphans.append(file)
+            page = taken[0]
             if may_follow and may_follow(page):
                 best = max(best, (page["wall_at_write"], file, page["session_id"]))
             if not followed:
@@ -2024,15 +2043,15 @@ class _Spool(_Worker):
         files = sorted(ages, key=lambda file: (ages[file], file))
         too_old = time.time() - _PAGE_LIFE_S
         surplus = [file for file in files if 0 < ages[file] < too_old or file in files[:-_MAX_PAGES]]
-        for file in surplus:
-            if self._claim(file):
-                self._remove(file)
-                self._warn("a page of the spool was dropped: there are too many, or it was never delivered in 14 days")
+        dropped = [file for file in surplus if self._claim(file)]
+        for file in dropped:
+            self._remove(file)
+        if dropped:
+            self._warn(f"{len(dropped)} undelivered pages of the spool were dropped: over 50, or over 14 days old")
         return [file for file in files if file not in surplus]
 
-    def _take(self, file: str) -> dict[str, Any] | None:
+    def _take(self, file: str) -> tuple[dict[str, Any], _Ledger] | None:
         """Claims an orphan and reads it; None when it has an owner, is another token's, or is none."""
-        page: dict[str, Any] | None = None
         with contextlib.suppress(OSError):  # one that cannot be had must not keep us from the others
             if not self._claim(file):
                 return None
@@ -2043,7 +2062,10 @@ class _Spool(_Worker):
             elif page is None:
                 self._set_aside(file, "corrupt")
             elif page.get("v") == 1 and page.get("fingerprint") == self._fingerprint:
-                return page
+                try:
+                    return page, _Ledger.restored(file, page, self._keeper.health, time.monotonic(), time.time())
+                except (KeyError, TypeError, ValueError, AttributeError):
+                    self._set_aside(file, "corrupt")
         self._release(file)
         return None
 
@@ -2064,17 +2086,11 @@ class _Spool(_Worker):
     def _lend(self) -> None:
         while self.lent is None and self.orphans:
             file = self.orphans.pop(0)
-            page = self._take(file)
-            if page is None:
-                continue
-            try:
-                orphan = _Ledger.restored(file, page, self._keeper.health, time.monotonic(), time.time())
-            except (KeyError, TypeError, ValueError, AttributeError):
-                self._set_aside(file, "corrupt")
-                continue
-            self.lent = file
-            self._mine.add(file)
-            self._keeper.tell(_Keeper.replay, orphan)
+            taken = self._take(file)
+            if taken:
+                self.lent = file
+                self._mine.add(file)
+                self._keeper.tell(_Keeper.replay, taken[1])
 
 
 class _Keeper(_Worker):
@@ -2359,9 +2375,9 @@ class _Keeper(_Worker):
             self.sender.orders.put(_Remark(logging.INFO, "status reports get through again"))
 
     def _note_clock(self, server_time: object) -> None:
-        with contextlib.suppress(ValueError, OverflowError):
-            text = str(server_time)[:40].replace("Z", "+00:00")
-            self.health.clock_offset_s = round(dt.datetime.fromisoformat(text).timestamp() - time.time(), 3)
+        offset_s = _offset_s(server_time)
+        if offset_s is not None:
+            self.health.clock_offset_s = offset_s
 
     def _aim(self) -> None:
         ledger = self._ledger
@@ -2482,7 +2498,7 @@ class _Keeper(_Worker):
         self.spool.forget_after_fork()
 
     def close(self, _at: float) -> None:
-        """Ends the three threads; whatever still waits is told that nothing more will come."""
+        """Ends the threads; what is not acknowledged stays on disk, and whatever still waits is told that nothing more will come."""
         for ledger in self._ledgers:
             self._keep(ledger, _at)
             ledger.give_up()
@@ -2610,7 +2626,7 @@ class StatusReporter:
 
     def _find(self, token: str | None, base_url: str | None, **ways: Any) -> _Address | None:
         """The address of the service; None, with the reason noted, when this bot is to run without one."""
-        if os.environ.get("STATUS_REPORTER_DISABLED", "").strip().lower() not in ("", "0", "false", "no"):
+        if _is_switched_off():
             self.disabled_reason = "STATUS_REPORTER_DISABLED is set"
             return None
         token = token if token is not None else os.environ.get("STATUS_REPORTER_TOKEN", "")
@@ -2716,7 +2732,8 @@ class StatusReporter:
     ) -> bool:
         """Ends the session: success, failed (with an error), or stopped when the bot has seen a stop and has no error.
 
-        Waits until the service has it, `exit_timeout` at most, less when it does not answer. True: the service has it.
+        Waits until the service has it, `exit_timeout` at most, less when it does not answer, and then 0.2 s at most for
+        the disk. True: the service has it.
         False: it is on disk, still tried while the process lives, and delivered by the next bot that starts. The first
         call counts; later ones tell whether it arrived.
         """
@@ -3252,6 +3269,10 @@ class _Patience:
         self._run.waited_for_disk += now - turned_at
 
 
+def _is_switched_off() -> bool:
+    return os.environ.get("STATUS_REPORTER_DISABLED", "").strip().lower() not in ("", "0", "false", "no")
+
+
 def _runtime(keeper: _Keeper | None) -> str:
     """What the threads run on; where they are greenlets they starve while the bot computes."""
     for module, question, what in (
@@ -3462,22 +3483,22 @@ _ADVICE = {
         "the token was refused: it may not report",
         "make a token of scope `report` on the service's page under Tokens",
     ),
+    "old": ("the service needs a newer reporter", "pip install -U botlight-reporter, or copy the file anew"),
     "rate": ("the service is asked too often with this token", "wait a minute, and try again"),
     "unavailable": ("the service is there, but cannot reach or write its store", "look at the service's log"),
     "host": (
         "the service does not go by the name in the address",
         "use the address that the service prints when it starts, or add this one to BOTLIGHT_ALLOWED_HOSTS there",
     ),
-    "gaierror": (
+    "address": (
         "the name of the host is not known (DNS)",
         "look for a typing error in it; is this computer online? does the name work in a browser here?",
     ),
-    "ConnectionRefusedError": (
+    "nobody": (
         "nothing listens there",
-        "start the service (`botlight serve`), or compare the address and its port with what the service printed when "
-        "it started; in a container, localhost is the container itself",
+        "start the service (`botlight serve`), or compare the address and its port with what it printed at its start",
     ),
-    "took too long": (
+    "silence": (
         "no answer within ten seconds",
         "a firewall or VPN may swallow what is sent, or the name server does not answer: try the address in a browser here",
     ),
@@ -3504,8 +3525,29 @@ _ADVICE = {
         "something answers there, but it is not the service: another program, a Wi-Fi's page, a path that is not ours",
         "compare the address, its port and its path with what the service printed when it started; open it in a browser here",
     ),
-    "ENETUNREACH": ("there is no way to that network from here", "is this computer online, or in the right VPN?"),
+    "clear": (
+        "plain http to a public address would show the token to others on the way",
+        "use https; or, if you know what you do, --allow-insecure (in the bot: `allow_insecure=True`)",
+    ),
 }
+
+
+_TOPICS = (  # how the failure of a request begins, and which advice is about it
+    ("redirected", "redirect"),
+    ("HTTP ", "stranger"),
+    ("the proxy refused", "proxy"),
+    ("plain http", "clear"),
+    ("the certificate is not trusted", "trust"),
+    ("the certificate is another", "name"),
+    ("the certificate ", "clock"),
+    ("no certificate authorities", "trust"),
+    ("gaierror", "address"),
+    ("ConnectionRefusedError", "nobody"),
+    ("took too long", "silence"),
+    ("TimeoutError", "silence"),
+    ("timeout", "silence"),  # Python 3.9 calls it so
+)
+_QUOTES = frozenset("\"'`\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb")
 
 
 class _SelfTest:
@@ -3543,25 +3585,22 @@ class _SelfTest:
 
     def _fault_of_settings(self) -> tuple[str, str] | None:
         token = self._token.strip()
-        if os.environ.get("STATUS_REPORTER_DISABLED", "").strip().lower() not in ("", "0", "false", "no"):
-            return "status reports are off: STATUS_REPORTER_DISABLED is set", "unset it, where the bot runs too"
-        if not token:
-            return (
-                "status reports are off: no token",
-                "make one of scope `report` on the service's page under Tokens, and set STATUS_REPORTER_TOKEN to it",
-            )
-        if token[0] in "\"'`“”„‘’«»" or token[-1] in "\"'`“”„‘’«»":
-            return "status reports are off: there are quotation marks around the token", "leave them out"
-        if token.lower().startswith("bearer "):
-            return "status reports are off: the token begins with the word Bearer", "leave that word out"
-        if re.search(r"\s", token):
-            return (
-                "status reports are off: there is a space or a line break in the token",
-                "copy it once more, in one piece",
-            )
-        if self._options.ca_file and not os.access(self._options.ca_file, os.R_OK):
-            return f"the file of authorities cannot be read: {self._options.ca_file}", "correct --ca-file"
-        return None
+        off = "status reports are off: "
+        where = "make one of scope `report` on the service's page under Tokens, and set STATUS_REPORTER_TOKEN to it"
+        ca_file = self._options.ca_file
+        faults = (
+            (_is_switched_off(), off + "STATUS_REPORTER_DISABLED is set", "unset it, where the bot runs too"),
+            (not token, off + "no token", where),
+            ({*token[:1], *token[-1:]} & _QUOTES, off + "there are quotation marks around the token", "leave them out"),
+            (token.lower().startswith("bearer "), off + "the token begins with Bearer", "leave that word out"),
+            (re.search(r"\s", token), off + "a space or a line break is in the token", "copy it again, in one piece"),
+            (
+                ca_file and not os.access(ca_file, os.R_OK),
+                f"cannot read the authorities in {ca_file}",
+                "correct --ca-file",
+            ),
+        )
+        return next(((fault, remedy) for is_so, fault, remedy in faults if is_so), None)
 
     def _try_disk(self, folders: list[pathlib.Path]) -> bool:
         faults = []
@@ -3614,63 +3653,47 @@ class _SelfTest:
         return ledger.snapshot(now, time.time(), 45, {})
 
     def _look_at_clock(self, answer: _Answer) -> None:
-        with contextlib.suppress(ValueError, OverflowError):
-            theirs = dt.datetime.fromisoformat(str(answer.document.get("server_time"))[:40].replace("Z", "+00:00"))
-            ahead = time.time() - theirs.timestamp()
-            if abs(ahead) > 120:
-                way = "ahead of" if ahead > 0 else "behind"
-                self._say(
-                    f"note: this computer's clock is {abs(ahead) / 60:.0f} minutes {way} the service's; reports do not mind"
-                )
+        ahead = -(_offset_s(answer.document.get("server_time")) or 0.0)
+        if abs(ahead) > 120:
+            way = "ahead of" if ahead > 0 else "behind"
+            self._say(
+                f"note: this computer's clock is {abs(ahead) / 60:.0f} minutes {way} the service's; reports do not mind"
+            )
 
     def _diagnose(self, address: _Address, answer: _Answer) -> tuple[str, str]:
-        """What hindered the report, and what to do; looks once more, without the token, where the answer does not tell."""
+        """What hindered the report, and what to do."""
         if answer.code:
             return self._refusal(answer)
-        error = answer.error
-        if error in _ADVICE:
-            return self._with_proxy(address, _ADVICE[error])
-        if error in _MISTRUST.values():
-            return _ADVICE["clock" if "clock" in error else "name"]
-        if "not trusted" in error:
-            return _ADVICE["trust"]
-        if error == "the proxy refused":
-            return _ADVICE["proxy"]
-        if error.startswith(("redirected", "HTTP ")):
-            return self._stranger(error, _ADVICE["redirect" if error[0] == "r" else "stranger"])
-        if address.secure and error.startswith("SSL") and _speaks(address, tls=False):
-            return _ADVICE["speaks http"]
-        if not address.secure and not error.endswith("insecure=True") and _speaks(address, tls=True):
-            return _ADVICE["speaks https"]
-        return self._with_proxy(
-            address, (f"no report gets through: {error}", "open the address in a browser on this computer")
+        topic = self._topic(address, answer.error)
+        fault, remedy = _ADVICE.get(
+            topic, (f"no report gets through: {answer.error}", "open the address in a browser on this computer")
         )
+        if topic in ("redirect", "stranger"):
+            fault += f" ({answer.error})"
+        if address.proxied and topic != "proxy":
+            fault += ", by way of the proxy that the environment or --proxy names"
+            remedy += "; or " + _ADVICE["proxy"][1]
+        return fault, remedy
+
+    @staticmethod
+    def _topic(address: _Address, error: str) -> str:
+        """Which advice is about it; looks once more, without the token, where the failure alone does not tell."""
+        topic = next((topic for start, topic in _TOPICS if error.startswith(start)), "")
+        if topic in ("", "stranger") and not address.proxied:
+            if address.secure and error.startswith("SSL") and _speaks(address, tls=False):
+                return "speaks http"
+            if not address.secure and _speaks(address, tls=True):
+                return "speaks https"
+        return topic
 
     @staticmethod
     def _refusal(answer: _Answer) -> tuple[str, str]:
         problem = str(answer.document.get("code"))
-        if problem in _ADVICE:
-            return _ADVICE[problem]
-        if answer.code in (401, 403):
-            return _ADVICE["token" if answer.code == 401 else "scope"]
-        if answer.code == 426:
-            return "the service needs a newer reporter", "pip install -U botlight-reporter, or copy the file anew"
-        if answer.code >= 500:
-            return _ADVICE["unavailable"]
+        by_number = {401: "token", 403: "scope", 426: "old", 429: "rate", 500: "unavailable", 503: "unavailable"}
+        topic = problem if problem in _ADVICE else by_number.get(answer.code, "")
         said = _text(answer.document.get("detail") or answer.document.get("title") or problem, 300)
-        return f"the service refused the report ({answer.code}): {said}", "do what it says; its log says more"
-
-    @staticmethod
-    def _stranger(error: str, advice: tuple[str, str]) -> tuple[str, str]:
-        return f"{advice[0]} ({error})", advice[1]
-
-    @staticmethod
-    def _with_proxy(address: _Address, advice: tuple[str, str]) -> tuple[str, str]:
-        if not address.proxied:
-            return advice
-        return (
-            f"{advice[0]} (on the way through the proxy that the environment or --proxy names)",
-            f"{advice[1]}; or: {_ADVICE['proxy'][1]}",
+        return _ADVICE.get(
+            topic, (f"the service refused the report ({answer.code}): {said}", "look at the service's log")
         )
 
     def _tell(self, fault: str, remedy: str) -> None:

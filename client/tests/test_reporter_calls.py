@@ -386,18 +386,3 @@ def test_a_session_begins_whatever_it_is_called(service: FakeService, make: Make
     second.start_session(1.5)
     assert second.complete_session()
     assert service.last["bot"] == {"version": "1.5", "platform": sys.platform}
-
-
-def test_the_file_run_by_itself_says_what_is_wrong(service: FakeService, run_bot: RunBot) -> None:
-    """`python status_reporter.py` tries one report with the settings of the environment, for people who see nothing."""
-    run = "import runpy; runpy.run_module('status_reporter', run_name='__main__')"
-    well = run_bot(run)
-    assert (well.returncode, well.stderr) == (0, "")
-    assert "a report got through" in well.stdout
-    assert service.session.status == "completed"
-    service.always = Reply(401, "token")
-    refused = run_bot(run)
-    assert (refused.returncode, refused.stderr) == (1, "")
-    assert "the token was refused" in refused.stdout
-    off = run_bot(run, env={"STATUS_REPORTER_TOKEN": ""})
-    assert (off.returncode, off.stdout) == (2, "status reports are off: no token\n")
