@@ -186,6 +186,39 @@ def stays_one_session_in_many_processes(service: FakeService) -> None:
     reporter.close()
 
 
+KILLED = """
+import os, signal, time
+from status_reporter import get_reporter
+print(get_reporter().start_session(), flush=True)
+get_reporter().increment_jobs_found(3)
+time.sleep(0.4)
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def goes_on_where_a_killed_process_was(service: FakeService) -> None:
+    """What it could not deliver comes from the disk, once, and the counts of both processes add up in one session."""
+    with FakeService() as gone:
+        port = gone.port
+    url = f"http://127.0.0.1:{port}"
+    environment = {**os.environ, "STATUS_REPORTER_TOKEN": TOKEN, "STATUS_REPORTER_URL": url}
+    killed = subprocess.run(
+        [sys.executable, "-W", "error", "-c", KILLED], env=environment, capture_output=True, timeout=60, check=False
+    )
+    assert killed.stderr == b"", killed.stderr
+    with FakeService(port=port) as back:
+        reporter = StatusReporter(TOKEN, url)
+        assert reporter.start_session() == killed.stdout.decode().strip()
+        reporter.increment_jobs_found(4)
+        back.wait_for(lambda: back.totals["jobs_found"] == 3 + 4, 20)
+        assert reporter.complete_session(timeout=20)
+        until(lambda: reporter.status["pending_replays"] == 0)
+        assert back.session.status == "completed"
+        assert len(back.session.instances) == 2
+    reporter.close()
+    assert service.journal == []
+
+
 CASES = [
     counts_exactly,
     goes_on_in_a_new_session,
@@ -194,6 +227,7 @@ CASES = [
     survives_an_outage,
     tells_how_the_process_ended,
     stays_one_session_in_many_processes,
+    goes_on_where_a_killed_process_was,
 ]
 
 if __name__ == "__main__":
