@@ -6,8 +6,10 @@ The board's journal is the truth: what it listed, opened, got and took. It has t
 from __future__ import annotations
 
 import os
+import random
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -16,7 +18,7 @@ import httpx
 import pytest
 from torture.bot import Bot, StartBot
 from torture.journal import wait_for
-from torture.oracle import assert_exact
+from torture.oracle import assert_exact, assert_within
 from torture.pythons import Python
 from torture.services import MakeService, Service
 
@@ -46,16 +48,23 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBoard]:
 class Trial:
     """One bot of a shape, under a name of its own on the board, reporting to the real service."""
 
-    def __init__(self, shape: str, board: RunningBoard, service: Service, start: partial[Bot], user: str) -> None:
+    def __init__(
+        self, shape: str, board: RunningBoard, make_service: Callable[[], Service], start: Callable[..., Bot], user: str
+    ) -> None:
         self.shape = shape
         self.board = board
-        self.service = service
-        self.user = user
+        self.service = make_service()
+        self.user = user[-64:]
+        self._make_service = make_service
         self._start = start
+
+    def another(self, name: str) -> Trial:
+        """Another bot of this shape, reporting for another person, under another name on the board."""
+        return Trial(self.shape, self.board, self._make_service, self._start, f"{self.user}-{name}")
 
     def start(self, **settings: Any) -> Bot:
         """Lets it loose."""
-        return self._start(script=self.shape, board=self.board.url, user=self.user, **settings)
+        return self._start(self.service, script=self.shape, board=self.board.url, user=self.user, **settings)
 
     def keys(self, event: str) -> list[str]:
         """The jobs to which something happened on the board so far, each once."""
@@ -104,9 +113,8 @@ def trial(  # noqa: PLR0917 -- fixtures, by their names
     request: pytest.FixtureRequest,
 ) -> Trial:
     """A bot of a shape, on a Python, for this case."""
-    service = services("real")
-    user = f"{request.function.__name__}-{shape}-{python.version}"[-64:]
-    return Trial(shape, board, service, partial(start_bot, service, python), user)
+    user = f"{request.function.__name__}-{shape}-{python.version}"
+    return Trial(shape, board, partial(services, "real"), partial(start_bot, python=python), user)
 
 
 def ended(bot: Bot, *, well: bool, seconds: float = 40.0) -> None:
@@ -136,7 +144,7 @@ def test_what_is_reported_is_what_was_done(trial: Trial) -> None:
 @pytest.mark.parametrize("shape", EVERY)
 def test_a_stop_is_obeyed_after_the_present_job(trial: Trial) -> None:
     """T66: when Stop is pressed after a few jobs, at most one more is sent after the bot has seen it, and none is lost."""
-    bot = trial.start()
+    bot = trial.start(pause=0.2)
     wait_for(lambda: len(trial.keys("submitted")) >= K)
     trial.service.stop(trial.session_id)
     ended(bot, well=True)
@@ -196,6 +204,29 @@ def test_a_form_that_is_broken_fails_job_after_job(trial: Trial) -> None:
     assert_exact(trial.service, {"jobs_found": JOBS, "jobs_failed": len(taking)})
     assert len(taking) == OPEN
     assert trial.session_at_end()["status"] == "completed"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.pythons("all")
+@pytest.mark.parametrize("shape", EVERY)
+def test_ctrl_c_at_any_moment_loses_at_most_the_present_job(trial: Trial, start_bot: StartBot, python: Python) -> None:
+    """T66: Ctrl-C in the middle of whatever it does: always a result, never too much, and only what was under way is missing."""
+    disorder = random.Random(trial.user)
+    for n in range(6):
+        one = trial.another(str(n))
+        bot = one.start(prefix=("setsid",))
+        assert one.session_id
+        time.sleep(disorder.uniform(0, 2.5))  # the moment is what the case is about
+        os.killpg(bot.pid, signal.SIGINT)
+        bot.wait(20, code=None)
+
+        session = one.session_at_end()
+        assert session["status"] in ("interrupted", "completed"), session
+        workers = SIDE_BY_SIDE.get(one.shape, 1)
+        lost = {"jobs_applied": workers, "jobs_failed": workers, "jobs_found": 20, "credits_used": 1}
+        start_bot(one.service, python, "puppet").say(do="start_session")  # a worker that was cut off has it on disk
+        assert_within(one.service, one.truth, lost)
 
 
 @pytest.mark.pythons("newest")
