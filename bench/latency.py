@@ -73,9 +73,10 @@ class Bot:
 
 
 @contextmanager
-def talking_bot(port: int, token: str) -> Iterator[Bot]:
-    """A bot that reports to the service on a port."""
+def talking_bot(port: int, token: str, folder: Path) -> Iterator[Bot]:
+    """A bot that reports to the service on a port; `folder` takes its spool."""
     environment = {**os.environ, "STATUS_REPORTER_TOKEN": token, "STATUS_REPORTER_URL": f"http://127.0.0.1:{port}"}
+    environment["XDG_STATE_HOME"] = str(folder / "state")
     command = [sys.executable, "-m", "bench.talking_bot"]
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -179,7 +180,7 @@ def main() -> None:
     """Run and print the table."""
     with tempfile.TemporaryDirectory() as folder, server("service", Path(folder)) as (port, settings, _):
         token, secret = uvloop.run(admit(settings))
-        with talking_bot(port, token) as bot, sync_playwright() as playwright:
+        with talking_bot(port, token, Path(folder)) as bot, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             page = browser.new_page()
             page.goto(f"http://127.0.0.1:{port}/link#{secret}")

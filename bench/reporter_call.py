@@ -11,6 +11,7 @@ import queue
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -121,8 +122,8 @@ def line(name: str, times: list[float], bare: float) -> float:
 def main() -> None:
     """Prints p50, p99.9 and max of each call, and p50 as a ratio to a bare put."""
     bare_queue: queue.SimpleQueue[int] = queue.SimpleQueue()
-    with service() as (url, token):
-        reporter = StatusReporter(token, url)
+    with tempfile.TemporaryDirectory() as folder, service() as (url, token):
+        reporter = StatusReporter(token, url, spool_dir=folder)
         reporter.start_session("bench")
         assert reporter.flush(10)
         with counting(reporter.increment_jobs_found) as rate:

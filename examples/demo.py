@@ -93,6 +93,7 @@ class Demo:
             "BOTLIGHT_DATABASE_URL": (folder / "botlight.db").as_uri().replace("file:", "sqlite:", 1),
             "BOTLIGHT_PORT": str(self._port),
             "PYTHONUNBUFFERED": "1",
+            "XDG_STATE_HOME": str(folder / "state"),  # what the bot could not deliver goes with the rest of the demo
         }
         if "BOTLIGHT_POSTINGS" in os.environ:
             self._environment["BOTLIGHT_POSTINGS"] = os.environ["BOTLIGHT_POSTINGS"]
