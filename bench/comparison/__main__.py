@@ -14,13 +14,12 @@ from pathlib import Path
 
 from bench.comparison import venvs
 from bench.comparison.candidates import Candidate, candidates
-from bench.comparison.cells import SCENARIOS, cells
+from bench.comparison.cells import SCENARIOS, cells, costs
 from bench.comparison.tables import cost_table, errors, outage_tables
-from bench.comparison.trial import Cost, cost
 
 REPEAT = int(os.environ.get("REPEAT", "3"))
-AT_ONCE = int(os.environ.get("AT_ONCE", "4"))
-PLAN = {"calls": 1000, "seconds": 20, "apart_s": 0.001}
+AT_ONCE = int(os.environ.get("AT_ONCE", "6"))
+CALLS = 500
 
 
 def say(text: str) -> None:
@@ -46,17 +45,15 @@ def main() -> None:
         rows = [row for row in candidates(folder, stack) if not wanted or any(word in row.name for word in wanted)]
         failed = failures(rows)
         able = [row for row in rows if row.name not in failed]
-        say("measuring one call …")
-        costs: dict[str, Cost | str] = {
-            row.name: cost(row, folder / f"cost-{n}", f"cost-{n}", PLAN) for n, row in enumerate(able)
-        }
         say(f"letting {len(able) * len(SCENARIOS)} kinds of bots live, {AT_ONCE} at once, {REPEAT} times …")
         began = time.monotonic()
         found = cells(able, SCENARIOS, folder, repeat=REPEAT, at_once=AT_ONCE)
         say(f"that took {time.monotonic() - began:.0f} s")
+        say("measuring one call …")
+        prices = costs(able, folder, repeat=REPEAT, calls=CALLS)
     print(f"Python {venvs.python()}; each library in a virtual environment of its own\n")
     print(outage_tables(rows, failed, found, REPEAT), end="\n\n")
-    print(cost_table(rows, failed, costs), end="\n\n")
+    print(cost_table(rows, failed, prices, REPEAT), end="\n\n")
     print(errors(able, found))
 
 

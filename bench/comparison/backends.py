@@ -44,6 +44,10 @@ class Known(NamedTuple):
     total: int
     points: int | None = None  # how many of the reports it holds one by one; None: totals supersede each other
 
+    def whole(self, reports: int) -> bool:
+        """Whether nothing of so many reports is missing."""
+        return self.total >= reports and self.points in (None, reports)
+
 
 class Place(NamedTuple):
     """Where one bot reports to."""

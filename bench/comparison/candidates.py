@@ -24,6 +24,7 @@ class Candidate(NamedTuple):
     behind: str  # what stands there as its backend
     requirements: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    manner: str = ""  # what its default settings do in an outage, and which of them changes that
     by_hand: str = ""  # how reports are delivered when only a person can
     python: str = ""  # instead of the virtual environment's, which then is not needed
 
@@ -62,6 +63,7 @@ def candidates(folder: Path, stack: ExitStack) -> list[Candidate]:
             "live status, counts and stop of a bot",
             "Botlight's service",
             environment=(("PYTHONPATH", str(CLIENT)),),
+            manner="waits 2 s at the end (exit_timeout), less when nobody answers; the next run delivers the rest",
         ),
         Candidate(
             "wandb, online",
@@ -71,6 +73,7 @@ def candidates(folder: Path, stack: ExitStack) -> list[Candidate]:
             "stand-in for its GraphQL",
             ("wandb==0.31.0",),
             (WANDB_KEY,),
+            "init waits 90 s (init_timeout), finish until all is there; it is on disk, `wandb sync` delivers it by hand",
         ),
         Candidate(
             "wandb, offline",
@@ -80,7 +83,8 @@ def candidates(folder: Path, stack: ExitStack) -> list[Candidate]:
             "none",
             ("wandb==0.31.0",),
             (("WANDB_MODE", "offline"),),
-            "wandb sync",
+            "`wandb sync` delivers it by hand",
+            by_hand="wandb sync",
         ),
         Candidate(
             "mlflow",
@@ -89,6 +93,7 @@ def candidates(folder: Path, stack: ExitStack) -> list[Candidate]:
             "experiments, models and their registry",
             "its own server, SQLite",
             ("mlflow==3.17.2",),
+            manner="tries each request 8 times, 120 s at most (MLFLOW_HTTP_REQUEST_MAX_RETRIES, …_TIMEOUT)",
         ),
         Candidate(
             "trackio",
@@ -97,6 +102,7 @@ def candidates(folder: Path, stack: ExitStack) -> list[Candidate]:
             "metrics of training runs, local first",
             "its own server",
             ("trackio==0.43.0",),
+            manner="what was not delivered stays on disk; the next run delivers it to a Space, not to a server of one's own",
         ),
         Candidate(
             "prometheus push",
@@ -105,6 +111,7 @@ def candidates(folder: Path, stack: ExitStack) -> list[Candidate]:
             "the last figures of a batch job, pushed at its end",
             "stand-in for the push gateway",
             ("prometheus-client==0.26.0",),
+            manner="30 s for a push (timeout=); each carries the total",
         ),
         Candidate(
             "sentry-sdk, messages",
@@ -113,6 +120,7 @@ def candidates(folder: Path, stack: ExitStack) -> list[Candidate]:
             "errors and traces, losing some rather than slowing the app",
             "stand-in that takes envelopes",
             ("sentry-sdk==2.75.0",),
+            manner="drops what cannot be sent at once; waits 2 s at the end (shutdown_timeout)",
         ),
         Candidate(
             "sentry-sdk, metrics",
@@ -121,6 +129,7 @@ def candidates(folder: Path, stack: ExitStack) -> list[Candidate]:
             "counts beside errors and traces",
             "stand-in that takes envelopes",
             ("sentry-sdk==2.75.0",),
+            manner="sends what was counted every 5 s or so, drops what cannot be sent then",
         ),
         Candidate(
             "requests.post",
@@ -129,6 +138,7 @@ def candidates(folder: Path, stack: ExitStack) -> list[Candidate]:
             "HTTP; the reference: no reporter at all",
             "stand-in that takes JSON",
             ("requests==2.34.2",),
+            manner="no time limit (timeout=); a status of 503 raises nothing; each post carries the total",
         ),
         Candidate(
             "httpx.post",
@@ -137,5 +147,6 @@ def candidates(folder: Path, stack: ExitStack) -> list[Candidate]:
             "HTTP; the reference: no reporter at all",
             "stand-in that takes JSON",
             ("httpx==0.28.1",),
+            manner="5 s for a post (timeout=); a status of 503 raises nothing; each post carries the total",
         ),
     ]

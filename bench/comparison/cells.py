@@ -11,18 +11,18 @@ from typing import NamedTuple
 
 from bench.comparison.candidates import Candidate
 from bench.comparison.door import Down
-from bench.comparison.trial import Leg, Outcome, Scenario, trial
+from bench.comparison.trial import Leg, Outcome, Scenario, price, trial
 
-__all__ = ["SCENARIOS", "Cell", "cells"]
+__all__ = ["SCENARIOS", "Cell", "Cost", "cells", "costs"]
 
-TEN, OUTAGE, TWENTY = Leg(10, 0.1, down=False), Leg(10, 1.0, down=True), Leg(20, 0.1, down=False)
-NEVER = Scenario("never", None, (TEN, TWENTY))
+BEFORE, OUTAGE, AFTER = Leg(10, 0.1, down=False), Leg(10, 1.0, down=True), Leg(10, 1.0, down=False)
+NEVER = Scenario("never", None, (BEFORE, BEFORE, AFTER))
 OUTAGES = (
-    ("at the start", (OUTAGE, TWENTY), 0),
-    ("in the middle", (TEN, OUTAGE, TEN), 0),
-    ("at the end", (TWENTY, OUTAGE), 3),
+    ("at the start", (OUTAGE, BEFORE, AFTER)),
+    ("in the middle", (BEFORE, OUTAGE, AFTER)),
+    ("at the end", (BEFORE, BEFORE, OUTAGE)),
 )
-SCENARIOS = (NEVER, *(Scenario(when, down, legs, second) for when, legs, second in OUTAGES for down in Down))
+SCENARIOS = (NEVER, *(Scenario(when, down, legs, second=3) for when, legs in OUTAGES for down in Down))
 
 
 class Cell(NamedTuple):
@@ -48,6 +48,29 @@ class Cell(NamedTuple):
             max((reports - one for one in points), default=None),
             tuple(dict.fromkeys(error for one in outcomes for error in one.errors)),
         )
+
+
+class Cost(NamedTuple):
+    """Of one call with the backend up, in microseconds; and of the import, in seconds; medians of all repetitions."""
+
+    p50_us: float
+    p99_us: float
+    imported_s: float
+
+
+def costs(rows: list[Candidate], folder: Path, *, repeat: int, calls: int) -> dict[str, Cost]:
+    """Every row's, one after the other with nothing else at work."""
+
+    def cost(row: Candidate, number: int) -> Cost:
+        found = [price(row, folder / f"cost-{number}-{one}", f"cost-{number}-{one}", calls) for one in range(repeat)]
+        times = [sorted(one.times_us) for one in found]
+        return Cost(
+            statistics.median(one[len(one) // 2] for one in times),
+            statistics.median(one[int(len(one) * 0.99)] for one in times),
+            statistics.median(one.imported_s for one in found),
+        )
+
+    return {row.name: cost(row, number) for number, row in enumerate(rows)}
 
 
 def cells(

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 from bench.comparison.candidates import Candidate
-from bench.comparison.cells import Cell
-from bench.comparison.trial import LIMIT_S, Cost, Scenario
+from bench.comparison.cells import Cell, Cost
+from bench.comparison.trial import LIMIT_S, Scenario
 
 __all__ = ["cost_table", "errors", "outage_tables"]
 
@@ -26,7 +26,7 @@ def _lost(row: Candidate, cell: Cell) -> str:
     if row.by_hand:
         return "by hand"
     if cell.lost is None:
-        return "?"
+        return "killed"
     return f"{cell.lost}" if cell.missing is None else f"{cell.lost}/{cell.missing}"
 
 
@@ -74,21 +74,21 @@ def outage_tables(rows: list[Candidate], failed: dict[str, str], found: Cells, r
     )
 
 
-def cost_table(rows: list[Candidate], failed: dict[str, str], costs: dict[str, Cost | str]) -> str:
+def cost_table(rows: list[Candidate], failed: dict[str, str], costs: dict[str, Cost], repeat: int) -> str:
     """One call with the backend up, and what each row is."""
-    lines = ["One call, in µs, with the backend up", f"{'':<25}{'p50':>10}{'p99':>11}{'calls':>7}{'import':>9}"]
+    lines = [
+        f"One call, in µs, with the backend up; medians of {repeat}",
+        f"{'':<25}{'p50':>10}{'p99':>11}{'import':>11}",
+    ]
     for row in rows:
-        cost = costs.get(row.name, failed.get(row.name, ""))
-        said = (
-            f"  {cost}"
-            if isinstance(cost, str)
-            else f"{cost.p50_us:>10.1f}{cost.p99_us:>11.1f}{cost.calls:>7}{cost.imported_s:>7.2f} s"
-        )
+        cost = costs.get(row.name)
+        said = f"{cost.p50_us:>10.1f}{cost.p99_us:>11.1f}{cost.imported_s:>9.2f} s" if cost else f"  {failed[row.name]}"
         lines.append(f"  {row.name:<23}{said}")
     lines += ["", "What each is, and what stood behind it"]
     for row in rows:
         version = ", ".join(row.requirements) or "this repository's"
         lines.append(f"  {row.name:<23}{version:<26}{row.made_for}; {row.behind}")
+        lines += [f"  {'':<23}{row.manner}"] if row.manner else []
     return "\n".join(lines)
 
 

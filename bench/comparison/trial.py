@@ -20,12 +20,12 @@ from bench.comparison.candidates import Candidate
 from bench.comparison.door import Door, Down
 from bench.comparison.environment import private
 
-__all__ = ["LIMIT_S", "Cost", "Leg", "Outcome", "Scenario", "cost", "trial"]
+__all__ = ["LIMIT_S", "Leg", "Outcome", "Price", "Scenario", "price", "trial"]
 
 BOT = Path(__file__).parent / "bots" / "bot.py"
 LIMIT_S = 60.0  # of being blocked; a bot that takes longer is killed
 IMPORT_S = 60.0
-SETTLE_S = 5.0  # how long an answer of the backend is waited for after the bot's end
+SETTLE_S = 3.0  # how long an answer of the backend is waited for after the bot's end
 
 
 class Leg(NamedTuple):
@@ -42,7 +42,7 @@ class Scenario(NamedTuple):
     when: str
     down: Down | None
     legs: tuple[Leg, ...]
-    second: int = 0  # reports of a second run after the outage, for outages that the first one does not outlive
+    second: int = 0  # reports of another run after the outage, which is made when something is missing
 
     @property
     def reports(self) -> int:
@@ -60,12 +60,10 @@ class Outcome(NamedTuple):
     known: Known | None  # None: not judged, because the bot was killed or nobody looks
 
 
-class Cost(NamedTuple):
-    """Of one call with the backend up, in microseconds; and of the import, in seconds."""
+class Price(NamedTuple):
+    """Of single calls, in microseconds, and of the import."""
 
-    p50_us: float
-    p99_us: float
-    calls: int
+    times_us: list[float]
     imported_s: float
 
 
@@ -186,9 +184,10 @@ def trial(
             door.open()
             known = None
             if life.blocked_s < math.inf:  # what the bot left running may go on delivering meanwhile
-                if scenario.second:
+                known = _settled(place, scenario.reports, 0, settle_s)
+                if known and scenario.second and not known.whole(scenario.reports):
                     _run_again(candidate, scenario, home, environment)
-                known = _settled(place, scenario, settle_s)
+                    known = _settled(place, scenario.reports, scenario.second, settle_s)
     return Outcome(life.blocked_s, life.calls, len(life.raised), tuple(dict.fromkeys(life.raised)), known)
 
 
@@ -199,27 +198,24 @@ def _run_again(candidate: Candidate, scenario: Scenario, home: Path, environment
         _Life().follow(bot, LIMIT_S + scenario.second, lambda _: None)
 
 
-def _settled(place: Place, scenario: Scenario, settle_s: float) -> Known | None:
-    """What the backend knows once all is there, or after a while."""
+def _settled(place: Place, first: int, second: int, settle_s: float) -> Known | None:
+    """What the backend knows once all is there, or after a while; the runs made so many reports."""
     deadline = time.monotonic() + settle_s
     while True:
-        known = place.known(scenario.reports, scenario.second)
-        if not known:
-            return None
-        whole = known.total >= scenario.reports and known.points in (None, scenario.reports)
-        if whole or time.monotonic() > deadline:
+        known = place.known(first, second)
+        if not known or known.whole(first) or time.monotonic() > deadline:
             return known
         time.sleep(0.2)
 
 
-def cost(candidate: Candidate, home: Path, name: str, plan: dict[str, Any]) -> Cost | str:
-    """What one call costs with the backend there and nothing between; or why that cannot be told."""
+def price(candidate: Candidate, home: Path, name: str, calls: int) -> Price:
+    """What so many calls take with the backend there and nothing between; fewer when they take long."""
+    plan = {"calls": calls, "seconds": 10.0, "apart_s": 0.001}
     with candidate.backend.place(name) as place, _bot(candidate, home, place.environment(place.port), plan) as bot:
         deadline = time.monotonic() + IMPORT_S + LIMIT_S
         words: dict[str, Any] = {}
         while word := bot.hear(deadline):
             words |= word
     if "times_us" not in words:
-        return f"it did not get through it: {(home / 'bot.log').read_text()[-200:]}"
-    times = sorted(words["times_us"])
-    return Cost(times[len(times) // 2], times[int(len(times) * 0.99)], len(times), words["imported_s"])
+        raise RuntimeError(f"{candidate.name}: {(home / 'bot.log').read_text()[-2000:]}")
+    return Price(words["times_us"], words["imported_s"])
