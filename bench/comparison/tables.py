@@ -46,7 +46,7 @@ def _table(title: str, rows: list[Candidate], failed: dict[str, str], found: Cel
 
 def outage_tables(rows: list[Candidate], failed: dict[str, str], found: Cells, repeat: int) -> str:
     """Blocked, raised, lost: a column for each outage."""
-    most = max(cell.calls for cell in found.values())
+    most = max((cell.calls for cell in found.values()), default=0)
     return "\n\n".join(
         (
             _table(
