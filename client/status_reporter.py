@@ -1128,9 +1128,10 @@ class _Address:
         self._tls = None
 
     def look_for_proxy(self) -> None:
-        """Reads the environment, once; a proxy of the bot's own browser traffic must not see the token in clear."""
+        """Reads the environment and the system's settings; a proxy of the bot's own browser traffic must not see the token in clear."""
         if self._proxy_wish is None and self.secure and not _is_loopback(self.host) and not _no_proxy(self.host):
-            self._proxy = _proxy_address(_environ("https_proxy") or _environ("all_proxy"))
+            wish = _environ("https_proxy") or _environ("all_proxy") or _proxy_of_system(self.host)
+            self._proxy = _proxy_address(wish)
 
     def headers(self, accept: str) -> dict[str, str]:
         agent = f"status-reporter/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]} {sys.platform}"
@@ -1267,6 +1268,18 @@ def _socket_of_our_own(family: int, kind: int, proto: int) -> socket.socket:
 
 def _environ(name: str) -> str:
     return os.environ.get(name) or os.environ.get(name.upper()) or ""
+
+
+def _proxy_of_system(host: str) -> str:
+    """The proxy for https in the settings of Windows or macOS; to be asked before any fork, after one it may crash."""
+    if sys.platform not in ("win32", "darwin"):
+        return ""
+    from urllib import request  # noqa: PLC0415 -- costs the others 20 ms
+
+    try:
+        return "" if request.proxy_bypass(host) else request.getproxies().get("https", "")
+    except Exception:  # settings of the system may hold anything
+        return ""
 
 
 def _proxy_address(text: str) -> urllib.parse.SplitResult | None:
@@ -1476,6 +1489,7 @@ class _Worker:
 
     def __init__(self, name: str) -> None:
         self.closed = False
+        self.restarts = 0  # of the thread, or of its work after an exception
         self._name = name
         self._generation = 0
         self._thread: threading.Thread | None = None
@@ -1517,6 +1531,7 @@ class _Worker:
             del self._heirs[before]
             return False
         self._thread = thread
+        self.restarts += before is not None
         return True
 
     def current(self) -> bool:
@@ -1528,6 +1543,7 @@ class _Worker:
             try:
                 self.round()
             except BaseException:  # a thread that dies of an exception looks like a dead bot
+                self.restarts += 1
                 time.sleep(1)
 
 
@@ -1547,8 +1563,11 @@ class _Sender(_Worker):
         except queue.Empty:
             return
         if isinstance(order, _Order):
-            answer = _post(self._address, order.sent.path, order.sent.body, order.line)
-            self._keeper.tell(_Keeper.answered, order, answer)
+            answer = _Answer(0, {}, error="inside the reporter")
+            try:
+                answer = _post(self._address, order.sent.path, order.sent.body, order.line)
+            finally:
+                self._keeper.tell(_Keeper.answered, order, answer)
         elif order:
             _mute.on = True
             try:
@@ -1584,6 +1603,7 @@ class _Stream(_Worker):
         self._wake.put(None)
 
     def round(self) -> None:
+        self._keeper.ensure()
         with contextlib.suppress(queue.Empty):
             while True:  # wake-ups of before: what they woke for is about to be done
                 self._wake.get_nowait()
@@ -2128,6 +2148,11 @@ class _Keeper(_Worker):
     def start(self) -> bool:
         """Starts all threads, here and now: a bot may end at once, and then no thread may be started any more."""
         return self.spool.ensure() and self.sender.ensure() and self.stream.ensure() and self.ensure()
+
+    @property
+    def all_restarts(self) -> int:
+        """How often one of the threads had to begin anew; none should ever have to."""
+        return self.restarts + self.sender.restarts + self.stream.restarts + self.spool.restarts
 
     def tell(self, call: Callable[..., None], *args: Any) -> None:
         """Puts one thing to do into the queue; any thread may, at any moment."""
@@ -2949,6 +2974,7 @@ class StatusReporter:
             "stream": health.stream,
             "last_success_age_s": None if health.heard_at is None else round(now - health.heard_at, 3),
             "fails": health.fails,
+            "restarts": keeper.all_restarts if keeper else 0,
             "last_error": health.last_error,
             "next_try_s": None if health.next_try_at is None else round(max(0.0, health.next_try_at - now), 3),
             "spool_path": spool and spool.path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import socket
 import ssl
@@ -22,7 +23,7 @@ from status_reporter import StatusReporter, _Address, _Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import MakeReporter
+    from conftest import MakeReporter, RunBot
 
 
 def until(fact: Callable[[], Any], seconds: float = 15.0) -> None:
@@ -387,3 +388,47 @@ def test_requests_say_who_sends_them(service: FakeService, reporter: StatusRepor
     assert headers["authorization"] == f"Bearer {TOKEN}"
     assert headers["user-agent"].startswith("status-reporter/")
     assert len(headers["x-request-id"]) == 32
+
+
+def test_authorities_are_found_where_python_looks_in_vain(run_bot: RunBot, tmp_path: Path) -> None:
+    """A frozen bot looks where its builder's system had them; never is nothing checked for that."""
+    done = run_bot(
+        """
+        import ssl
+        from status_reporter import _trusting
+        assert not ssl.create_default_context().cert_store_stats()["x509_ca"]
+        context = _trusting(None)
+        assert context.cert_store_stats()["x509_ca"] > 50
+        assert context.check_hostname and context.verify_mode == ssl.CERT_REQUIRED
+        """,
+        env={"SSL_CERT_FILE": str(tmp_path / "nothing"), "SSL_CERT_DIR": str(tmp_path)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_file_of_authorities_that_is_none_is_named(make: MakeReporter, tmp_path: Path) -> None:
+    """Nothing else is trusted in its place."""
+    (tmp_path / "text.pem").write_text("no certificate")
+    for file in ("text.pem", "nowhere.pem"):
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            reporter = make(base_url=f"https://127.0.0.1:{listening.getsockname()[1]}", ca_file=str(tmp_path / file))
+            reporter.start_session("1.0")
+            until(lambda one=reporter: one.status["fails"])  # type: ignore[misc]  # bound at once
+        assert reporter.status["last_error"] == "no certificate authorities can be read from ca_file"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_threads_that_are_killed_come_back(service: FakeService, reporter: StatusReporter) -> None:
+    """Whatever ends one of them, the others start it again within seconds, and `status` tells that it happened."""
+    service.wait_for(lambda: service.streams)
+    threads = [one for one in threading.enumerate() if one.name.startswith("status-reporter")]
+    assert len(threads) == 4
+    for one in threads:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(one.ident or 0), ctypes.py_object(SystemExit))
+    keeper = reporter._keeper
+    assert keeper is not None
+    until(lambda: keeper.restarts and keeper.sender.restarts and keeper.spool.restarts)
+    assert reporter.status["restarts"] >= 3  # the stream's is noticed with its next event
+    reporter.increment_jobs_found(5)
+    assert reporter.flush(15)
+    assert service.totals["jobs_found"] == 5

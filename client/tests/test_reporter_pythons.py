@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from fake_service import FakeService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from conftest import RunBot
 
 TESTS = Path(__file__).parent
 CLIENT = TESTS.parent
@@ -87,3 +91,50 @@ def test_everything_that_matters_works_on(version: str, results: dict[str, Futur
         assert (code, problems) == (0, "")
         endings.append(out.split()[-1])
     assert endings == ["4", "cases", "counted"]
+
+
+# A company's authority as many are: no key identifiers, no key usage; and the certificate that it gave to the service.
+COMPANY = """
+[request]
+distinguished_name = name
+[name]
+[authority]
+basicConstraints = CA:true
+subjectKeyIdentifier = none
+authorityKeyIdentifier = none
+[service]
+subjectAltName = IP:127.0.0.1
+subjectKeyIdentifier = none
+authorityKeyIdentifier = none
+"""
+TRUSTS = """
+import sys
+from status_reporter import StatusReporter
+reporter = StatusReporter(ca_file=sys.argv[1], stream=False)
+reporter.start_session()
+assert reporter.complete_session(timeout=10), reporter.status["last_error"]
+"""
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Path:
+    """Its authority's certificate, and the service's with its key beside it."""
+    (tmp_path / "settings").write_text(COMPANY)
+    for line in (
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=Company -config settings -extensions authority -keyout ca.key -out ca.pem",
+        "req -new -newkey rsa:2048 -nodes -subj /CN=service -config settings -keyout key.pem -out service.csr",
+        "x509 -req -days 2 -in service.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile settings -extensions service -out service.pem",
+    ):
+        subprocess.run(["openssl", *line.split()], cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path / "ca.pem"
+
+
+def test_a_companys_authority_is_good_enough_on_every_python(company: Path, run_bot: RunBot) -> None:
+    """Python 3.13 began to refuse many of them; who names one with `ca_file` trusts it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(company.with_name("service.pem"), company.with_name("key.pem"))
+    code = TRUSTS.replace("sys.argv[1]", repr(str(company)))
+    with FakeService(tls=context) as secure:
+        for version in {ORDER[0], ORDER[-1]}:
+            done = run_bot(code, url=secure.url, python=FOUND[version])
+            assert (done.returncode, done.stderr) == (0, ""), version
