@@ -28,7 +28,7 @@ SCENARIOS = (NEVER, *(Scenario(when, down, legs, second=3) for when, legs in OUT
 class Cell(NamedTuple):
     """What the tables show of a row in a scenario."""
 
-    blocked_s: float  # the median; inf when a bot was killed
+    blocked_s: float  # the median; inf when a bot was killed, nan when one died
     raised: float  # the median
     calls: int
     lost: int | None  # of the total, the most of all repetitions; None: not judged
@@ -41,7 +41,10 @@ class Cell(NamedTuple):
         known = [one.known for one in outcomes if one.known]
         points = [one.points for one in known if one.points is not None]
         return cls(
-            statistics.median(one.blocked_s for one in outcomes),
+            next(
+                (one.blocked_s for one in outcomes if not math.isfinite(one.blocked_s)),
+                statistics.median(one.blocked_s for one in outcomes),
+            ),
             statistics.median(one.raised for one in outcomes),
             max(one.calls for one in outcomes),
             max((reports - one.total for one in known), default=None),
@@ -83,7 +86,7 @@ def cells(
         for repetition in range(repeat):
             name = f"bot-{number}-{repetition}"
             outcomes.append(trial(row, scenario, Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder)), name))
-            if outcomes[-1].blocked_s == math.inf:  # once more would be killed again
+            if not math.isfinite(outcomes[-1].blocked_s):  # it would come to the same end again
                 break
         return Cell.of(outcomes, scenario.reports)
 

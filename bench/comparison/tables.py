@@ -17,6 +17,8 @@ WIDTH = 9
 
 def seconds(value: float) -> str:
     """Of being blocked."""
+    if math.isnan(value):
+        return "died"
     if value > LIMIT_S:
         return f"> {LIMIT_S:.0f}"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
@@ -26,7 +28,7 @@ def _lost(row: Candidate, cell: Cell) -> str:
     if row.by_hand:
         return "by hand"
     if cell.lost is None:
-        return "killed"
+        return "died" if math.isnan(cell.blocked_s) else "killed"
     return f"{cell.lost}" if cell.missing is None else f"{cell.lost}/{cell.missing}"
 
 
@@ -61,7 +63,7 @@ def outage_tables(rows: list[Candidate], failed: dict[str, str], found: Cells, r
                 rows,
                 failed,
                 found,
-                lambda _, cell: f"{cell.raised:.0f}" + ("+" if cell.blocked_s == math.inf else ""),
+                lambda _, cell: f"{cell.raised:.0f}" + ("" if math.isfinite(cell.blocked_s) else "+"),
             ),
             _table(
                 f"Lost once the backend is back: of the total/of the single reports; the most of {repeat}",

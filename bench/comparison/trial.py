@@ -53,11 +53,12 @@ class Scenario(NamedTuple):
 class Outcome(NamedTuple):
     """What came of it."""
 
-    blocked_s: float  # in the library's calls and between the bot's last line and the end of its process; inf: killed
+    blocked_s: float  # in the library's calls and between the bot's last line and the end of its process; inf: killed;
+    # nan: it died, of the library or because the library is not there
     calls: int
     raised: int
     errors: tuple[str, ...]  # the different ones
-    known: Known | None  # None: not judged, because the bot was killed or nobody looks
+    known: Known | None  # None: not judged, because the bot was killed, it died, or nobody looks
 
 
 class Price(NamedTuple):
@@ -79,7 +80,9 @@ class _Bot:
         """Its next word; None when the process has ended or the deadline has passed."""
         while b"\n" not in self._buffer:
             ready, _, _ = select.select([self._line], [], [], max(0.0, deadline - time.monotonic()))
-            data = self._line.recv(65536) if ready else b""
+            data = b""
+            with suppress(ConnectionError):  # it was killed with a word of ours unread
+                data = self._line.recv(65536) if ready else b""
             if not data:
                 return None
             self._buffer += data
@@ -148,7 +151,10 @@ class _Life:
             elif "call" in word:
                 self._note(word)
             word = bot.hear(deadline)
-        self.blocked_s += bot.ended_at(deadline) - word["done_at"] if word else math.inf
+        if word:
+            self.blocked_s += bot.ended_at(deadline) - word["done_at"]
+        else:
+            self.blocked_s = math.inf if time.monotonic() >= deadline else math.nan
 
     def _note(self, word: dict[str, Any]) -> None:
         self.calls += 1
@@ -183,7 +189,7 @@ def trial(
             life.follow(bot, limit_s + pauses_s, stage)
             door.open()
             known = None
-            if life.blocked_s < math.inf:  # what the bot left running may go on delivering meanwhile
+            if math.isfinite(life.blocked_s):  # what the bot left running may go on delivering meanwhile
                 known = _settled(place, scenario.reports, 0, settle_s)
                 if known and scenario.second and not known.whole(scenario.reports):
                     _run_again(candidate, scenario, home, environment)

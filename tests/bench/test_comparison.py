@@ -73,6 +73,12 @@ def test_a_library_that_hangs_is_ended_and_shown(tmp_path: Path) -> None:
     assert outcome.known is None
 
 
+def test_a_library_that_ends_the_process_is_shown(tmp_path: Path) -> None:
+    """A bot that dies is neither taken for one that hangs nor for one that got through."""
+    outcome = trial(library(tmp_path, "os._exit(1)"), NEVER, tmp_path / "home", "bot")
+    assert math.isnan(outcome.blocked_s)
+
+
 @pytest.mark.parametrize("raised", ["1 / 0", "sys.exit(3)"])
 def test_what_a_library_raises_is_counted(tmp_path: Path, raised: str) -> None:
     """Whatever comes out of a call is counted, also what `except Exception` would not catch."""
