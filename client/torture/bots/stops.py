@@ -1,6 +1,6 @@
 """One session after the other, each worked until it is stopped: tells when it listens and when its code saw the stop.
 
-Steering: `many` sessions; `stream` (the state of the stream to wait for before `listening`; "" does not wait).
+Steering: `many` sessions; `stream`: the states of the stream to wait for before `listening`, parted by bars.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ def main() -> None:
         session_id = reporter.start_session("1.0")
         reporter.increment_jobs_found()
         stage.count("jobs_found")
-        while reporter.status["stream"] != stage.stream and stage.stream:
+        while reporter.status["stream"] not in stage.stream.split("|"):
             time.sleep(0.002)
-        stage.tell("listening", session_id=session_id, n=n)
+        stage.tell("listening", session_id=session_id, n=n, stream=reporter.status["stream"])
         while not reporter.should_stop:
             time.sleep(0.001)
         stage.tell("seen", n=n, reason=reporter.stop_reason)
