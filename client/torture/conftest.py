@@ -16,6 +16,7 @@ from torture.services import MakeService, RealService, ReferenceService, Service
 
 from tests.support.service import RunningService, running_service
 
+HERE = Path(__file__).parent
 FIGURES = pytest.StashKey[Figures]()
 SAMPLE = 50  # snapshots from either end of a journal that are held against the contract
 
@@ -41,7 +42,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     kept, dropped = [], []
     for item in items:
-        given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        ours = isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.path.is_relative_to(HERE)
+        given = item.callspec.params if ours else {}
         kind = given.get("service") or given.get("own_service")
         usual = wanted("oldest" if kind == "real" else "newest")
         odd = kind is not None and "python" in given and given["python"] not in usual and len(found()) > 1
