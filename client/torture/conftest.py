@@ -40,10 +40,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     The other pairs of a quick case run with the long ones, those of a long case not at all.
     """
-    kept, dropped = [], []
+    kept: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
     for item in items:
-        ours = isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.path.is_relative_to(HERE)
-        given = item.callspec.params if ours else {}
+        callspec = getattr(item, "callspec", None) if item.path.is_relative_to(HERE) else None
+        given = callspec.params if callspec else {}
         kind = given.get("service") or given.get("own_service")
         usual = wanted("oldest" if kind == "real" else "newest")
         odd = kind is not None and "python" in given and given["python"] not in usual and len(found()) > 1

@@ -144,7 +144,7 @@ def test_cut_at_every_byte(service: Service, start_bot: StartBot, python: Python
     lock = threading.Lock()
 
     def plan(exchange: Exchange) -> Fault:
-        session_id = exchange.request.document.get("session_id")
+        session_id = str(exchange.request.document.get("session_id"))
         if exchange.request.method != "POST" or session_id in chosen:
             return WELL
         with lock:

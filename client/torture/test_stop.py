@@ -161,7 +161,7 @@ def test_interrupt_during_a_pause(reference: ReferenceService, start_bot: StartB
     """T21: Ctrl-C ends a pause at once, and comes out of it as what it is."""
     bot = start_bot(reference, python, "pause")
     bot.heard("waiting")
-    wait_for(lambda: (reference.arrived.posts() or [None])[-1].document["waiting"])
+    reference.arrived.wait_for(lambda posts: any(one.document["waiting"] for one in posts))
     sent = time.monotonic()
     bot.kill(signal.SIGINT)
     assert bot.heard("interrupted")["at"] - sent < 0.5
@@ -252,7 +252,7 @@ def test_swallowed_exceptions(reference: ReferenceService, start_bot: StartBot, 
     bot = start_bot(reference, python, "swallow", limit_s=100)
     for n in range(1, 13):
         session_id = bot.heard("working", 60, nth=n)["session_id"]
-        wait_for(lambda session_id=session_id: session_id in reference.fake.sessions)
+        reference.journal.wait_for(lambda _: len(reference.fake.sessions) == n)  # noqa: B023 -- asked in this round only
         reference.stop(session_id)
         loop = bot.heard("loop", 60, nth=n)
         if not loop["raising"]:
@@ -303,7 +303,7 @@ def test_callbacks_misbehave(service: Service, start_bot: StartBot, python: Pyth
     bot = start_bot(service, python, "callbacks")
     for n in (1, 2):
         session_id = bot.heard("working", nth=n)["session_id"]
-        wait_for(lambda session_id=session_id: session_id in {one["id"] for one in service.sessions()})
+        wait_for(lambda: len(service.sessions()) == n)  # noqa: B023 -- asked in this round only
         service.stop(session_id)
     bot.wait()
     assert bot.report["ran"] == sorted(
