@@ -18,6 +18,7 @@ def main() -> None:
         session_id = reporter.start_session("1.0")
         reporter.increment_jobs_found()
         stage.count("jobs_found")
+        reporter.flush(20)
         while reporter.status["stream"] not in stage.stream.split("|"):
             time.sleep(0.002)
         stage.tell("listening", session_id=session_id, n=n, stream=reporter.status["stream"])
