@@ -2649,6 +2649,18 @@ class StatusReporter:
     def _new_keeper(self) -> _Keeper:
         return _Keeper(self._address, self._interval, stream=self._streams, spool=self._spool_folders)
 
+    def _fit_keeper(self) -> _Keeper | None:
+        """The keeper; another one where threads became greenlets before its own began, whom a real queue would hang."""
+        keeper = self._keeper
+        if keeper is None or keeper.started or isinstance(keeper.inbox, queue.SimpleQueue):
+            return keeper
+        fit = self._keeper = self._new_keeper()
+        fit.on_stop = keeper.on_stop
+        with contextlib.suppress(queue.Empty):
+            while True:
+                fit.inbox.put(keeper.inbox.get_nowait())
+        return fit
+
     def _find(self, token: str | None, base_url: str | None, **ways: Any) -> _Address | None:
         """The address of the service; None, with the reason noted, when this bot is to run without one."""
         if _is_switched_off():
@@ -2681,7 +2693,7 @@ class StatusReporter:
         """
         if self._is_elsewhere() or _is_imported_again():
             self._become_copy()
-        before, keeper = self._run, self._keeper
+        before, keeper = self._run, self._fit_keeper()
         if keeper is None:
             return (before.session_id or "") if self._is_copy else ""
         if before.open:
@@ -3165,7 +3177,7 @@ class _WorkerReporter(StatusReporter):
     def start_session(self, version: object = "", platform: object = None) -> str:  # noqa: ARG002 -- the session's
         """Begins this process's part of the session, as every other call does."""
         self._is_elsewhere()
-        before, keeper = self._run, self._keeper
+        before, keeper = self._run, self._fit_keeper()
         if keeper is None or before.session_id:
             return before.session_id or ""
         session_id, bot, _ = self._made_of

@@ -488,3 +488,24 @@ def test_a_socket_of_ours_is_never_a_standard_stream() -> None:
     one = _socket_of_our_own(socket.AF_INET, socket.SOCK_STREAM, 0)
     assert one.fileno() > 2
     one.close()
+
+
+def test_a_bot_whose_threads_become_greenlets_late_is_not_hung(service: FakeService, run_bot: RunBot) -> None:
+    """What gevent's and eventlet's patching does to `queue`, after the reporter was made: it takes the new kind, and all."""
+    done = run_bot("""
+        import queue
+        from status_reporter import get_reporter
+        reporter = get_reporter()
+        reporter.increment_jobs_found(2)
+        heard = reporter.on_stop(print)
+        class Green(queue.Queue):
+            pass
+        queue.SimpleQueue = Green
+        with reporter.session("1.0"):
+            reporter.increment_jobs_found(3)
+            assert type(reporter._keeper.inbox) is type(reporter._keeper.sender.orders) is Green
+            assert len(reporter._keeper.on_stop) == 1
+    """)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert service.session.totals["jobs_found"] == 5
+    assert service.session.status == "completed"
