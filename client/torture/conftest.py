@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Crosses Pythons and services with sense: the newest before the reference server, the oldest before the real one.
+    """Lets cases be called by their number, and crosses Pythons and services with sense: the newest before the reference server, the oldest before the real one.
 
     The other pairs of a quick case run with the long ones, those of a long case not at all.
     """
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
     for item in items:
+        number = re.match(r"T[0-9]+(?=:)", getattr(getattr(item, "obj", None), "__doc__", None) or "")
+        if number:  # so that `-k T17` finds it
+            item.extra_keyword_matches.add(number[0])
         callspec = getattr(item, "callspec", None) if item.path.is_relative_to(HERE) else None
         given = callspec.params if callspec else {}
         kind = given.get("service") or given.get("own_service")
