@@ -3727,7 +3727,7 @@ class _SelfTest:
     @staticmethod
     def _refusal(answer: _Answer) -> tuple[str, str]:
         problem = str(answer.document.get("code"))
-        by_number = {401: "token", 403: "scope", 426: "old", 429: "rate", 500: "unavailable", 503: "unavailable"}
+        by_number = {401: "token", 403: "scope", 426: "old"}
         topic = problem if problem in _ADVICE else by_number.get(answer.code, "")
         said = _text(answer.document.get("detail") or answer.document.get("title") or problem, 300)
         return _ADVICE.get(
