@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from botlight.edge.codec import encode
+from botlight.edge.wire import wire_of
 from botlight.model.errors import Invalid, TooLarge, WrongMediaType
 
 __all__ = ["MAX_BODY", "Exchange", "Headers", "Receive", "Scope", "Send"]
@@ -32,12 +33,13 @@ NO_STORE: Final = (b"cache-control", b"no-store")
 class Exchange:
     """A request on its way through the doors."""
 
-    __slots__ = ("_headers", "address", "common", "path", "receive", "request_id", "scope", "send", "started")
+    __slots__ = ("_headers", "address", "common", "path", "receive", "request_id", "scope", "send", "started", "wire")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
+        self.wire = wire_of(scope)
         self.path: str = scope["path"]
         self.address: str = scope["client"][0] if scope.get("client") else ""
         self.request_id = f"{random.getrandbits(64):016x}"
@@ -92,20 +94,25 @@ class Exchange:
         length = self.header(b"content-length")
         if length is not None and length.isascii() and length.isdigit() and int(length) > MAX_BODY:
             raise TooLarge(f"The body may have {MAX_BODY} bytes.")
-        parts: list[bytes] = []
-        size = 0
+        if self.wire is not None and self.wire.whole:  # nearly always, and then no timer is needed
+            return await self._read()
         try:
             async with asyncio.timeout(BODY_S):
-                more = True
-                while more:
-                    message = await self.receive()
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > MAX_BODY:
-                        raise TooLarge(f"The body may have {MAX_BODY} bytes.")
-                    more = message.get("more_body", False)
+                return await self._read()
         except TimeoutError:
             raise Invalid(f"The body did not come within {BODY_S:.0f} s.", malformed=True) from None
+
+    async def _read(self) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        more = True
+        while more:
+            message = await self.receive()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > MAX_BODY:
+                raise TooLarge(f"The body may have {MAX_BODY} bytes.")
+            more = message.get("more_body", False)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def begin(self, status: int, headers: Headers) -> None:
@@ -115,9 +122,14 @@ class Exchange:
 
     async def answer(self, status: int, body: bytes = b"", headers: Headers = (JSON, NO_STORE)) -> None:
         """Send a whole answer."""
-        length = [] if status in (204, 304) else [(b"content-length", str(len(body)).encode())]
+        length = () if status in (204, 304) else ((b"content-length", str(len(body)).encode()),)
+        if self.method == "HEAD":
+            body = b""
+        if self.wire is not None and self.wire.answer(status, [*headers, *length, *self.common], body):
+            self.started = status
+            return
         await self.begin(status, [*headers, *length])
-        await self.send({"type": "http.response.body", "body": body if self.method != "HEAD" else b""})
+        await self.send({"type": "http.response.body", "body": body})
 
     async def json(self, status: int, document: Any, headers: Headers = ()) -> None:
         """Send a document as JSON."""

@@ -16,10 +16,7 @@ from typing import Any, Final
 from botlight.edge.exchange import Exchange
 from botlight.edge.sse.frame import HEADERS
 
-__all__ = ["TRANSPORT", "Push"]
-
-TRANSPORT: Final = "botlight.transport"
-"""The scope extension in which the server gives the connection, to bound what it holds back and to cut it."""
+__all__ = ["Push"]
 
 NOT_SENT: Final = 16 * 1024
 """Bytes that the system may hold for a reader without having sent them."""
@@ -48,7 +45,7 @@ class Push:
     def __init__(self, exchange: Exchange, drained: Callable[[], None]) -> None:
         """`drained` is called when a stream that was busy can be written to again."""
         self._exchange = exchange
-        self._transport: asyncio.Transport | None = exchange.scope.get("extensions", {}).get(TRANSPORT)
+        self._transport = None if exchange.wire is None else exchange.wire.transport
         self._drained = drained
         self._begun = False
         self._ended = False

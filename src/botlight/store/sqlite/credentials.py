@@ -1,4 +1,4 @@
-"""Which tokens and sign-ins there are: asked for every batch, so remembered for two seconds."""
+"""Which tokens and sign-ins there are: asked for every batch, so remembered for three seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 __all__ = ["Credentials"]
 
-REMEMBERED_S: Final = 2.0
+REMEMBERED_S: Final = 3.0  # longer than between two questions about all of them, less than a revocation may take
 CAPACITY: Final = 10_000
 
 
@@ -21,7 +21,7 @@ class Credentials:
         """Grows with every `clear`: what was read before one must not be noted after it."""
 
     def known(self, credential_ids: Collection[str]) -> set[str]:
-        """Those among the ids that were found within the last two seconds."""
+        """Those among the ids that were found within the last three seconds."""
         oldest = time.monotonic() - REMEMBERED_S
         return {id_ for id_ in credential_ids if self._found.get(id_, 0.0) > oldest}
 

@@ -8,23 +8,29 @@ last_heartbeat_at, heartbeat_s, lease_expires_at, stop_requested_at, stop_reason
 ended_at, instances, revision, instance_id
 
 -- live_fields: What a heartbeat may change, in the order of rows.live_values; no column of it is in an index.
-bot_version = ?1, platform = ?2, outcome = ?3, inferred = ?4, error_type = ?5, error_message = ?6,
-activity = ?7, activity_details = ?8, activity_at = ?9,
-jobs_found = ?10, jobs_applied = ?11, jobs_failed = ?12, credits_used = ?13, counters = ?14,
-progress_done = ?15, progress_total = ?16, progress_at = ?17, waiting_until = ?18, waiting_reason = ?19,
-last_heartbeat_at = ?20, heartbeat_s = ?21, lease_expires_at = ?22,
-stop_requested_at = ?23, stop_reason = ?24, stop_delivered_at = ?25, stop_seen_at = ?26,
-instances = ?27, instance_id = ?28, instance = ?29, revision = ?30
+bot_version = said.column1, platform = said.column2, outcome = said.column3, inferred = said.column4,
+error_type = said.column5, error_message = said.column6, activity = said.column7,
+activity_details = said.column8, activity_at = said.column9, jobs_found = said.column10,
+jobs_applied = said.column11, jobs_failed = said.column12, credits_used = said.column13,
+counters = said.column14, progress_done = said.column15, progress_total = said.column16,
+progress_at = said.column17, waiting_until = said.column18, waiting_reason = said.column19,
+last_heartbeat_at = said.column20, heartbeat_s = said.column21, lease_expires_at = said.column22,
+stop_requested_at = said.column23, stop_reason = said.column24, stop_delivered_at = said.column25,
+stop_seen_at = said.column26, instances = said.column27, instance_id = said.column28, instance = said.column29,
+revision = said.column30
 
--- touch: Save a session that only lives on, if it is as it was loaded; no index is rewritten.
-update bot_sessions set {live_fields} where id = ?31 and revision = ?32 returning id
+-- touch: Save sessions that only live on, if they are as they were loaded; no index is rewritten.
+update bot_sessions set {live_fields}
+from (values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) as said
+where id = said.column31 and revision = said.column32
 
--- move: Save a session that began, ended, came back or got a name, if it is as it was loaded.
-update bot_sessions set {live_fields}, bot_name = ?33, status = ?34, started_at = ?35, ended_at = ?36,
-  moved_revision = ?30
-where id = ?31 and revision = ?32 returning id
+-- move: Save sessions that began, ended, came back or got a name, if they are as they were loaded.
+update bot_sessions set {live_fields}, bot_name = said.column33, status = said.column34,
+  started_at = said.column35, ended_at = said.column36, moved_revision = said.column30
+from (values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) as said
+where id = said.column31 and revision = said.column32
 
--- create: Save a session that nobody knew; one that was deleted does not come back.
+-- create: Save sessions that nobody knew; one that was deleted does not come back.
 insert into bot_sessions (
   bot_version, platform, outcome, inferred, error_type, error_message, activity, activity_details, activity_at,
   jobs_found, jobs_applied, jobs_failed, credits_used, counters,
@@ -32,11 +38,12 @@ insert into bot_sessions (
   last_heartbeat_at, heartbeat_s, lease_expires_at, stop_requested_at, stop_reason, stop_delivered_at, stop_seen_at,
   instances, instance_id, instance, revision,
   id, user_id, created_at, bot_name, status, started_at, ended_at, moved_revision)
-select
-  ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-  ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?30
-where not exists (select 1 from gone where session_id = ?31)
-on conflict (id) do nothing returning id
+select said.*, said.column30 from (values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) as said
+where not exists (select 1 from gone where session_id = said.column31)
+on conflict (id) do nothing
+
+-- saved: Sessions among a JSON list of ids that were given a revision above one.
+select id from bot_sessions where id in (select value from json_each(?1)) and revision > ?2
 
 -- save_instance: Keep an instance that is not its session's newest main one.
 insert into bot_instances (session_id, id, instance) values (?1, ?2, ?3)
@@ -45,11 +52,12 @@ on conflict (session_id, id) do update set instance = excluded.instance
 -- lift_instance: Remove an instance that became the newest main one, which its session keeps.
 delete from bot_instances where session_id = ?1 and id = ?2
 
--- last_fact: The number of a session's newest fact.
-select coalesce(max(n), 0) from facts where session_id = ?1
+-- last_facts: The numbers of the newest facts of sessions among a JSON list of ids, as a JSON object.
+select json_group_object(id.value, (select coalesce(max(n), 0) from facts where session_id = id.value))
+from json_each(?1) as id
 
--- add_fact: Add one entry to a timeline.
-insert into facts (session_id, n, at, kind, instance_id, data) values (?1, ?2, ?3, ?4, ?5, ?6)
+-- add_facts: Add entries to timelines.
+insert into facts (session_id, n, at, kind, instance_id, data) values (?, ?, ?, ?, ?, ?)
 
 -- trim_facts: Drop the oldest entries of a timeline, up to a number.
 delete from facts where session_id = ?1 and n <= ?2

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import apsw
-from msgspec import Struct, structs
+from msgspec import Struct, json, structs
 
 from botlight.model.event import Change, Fact, Removal
 from botlight.model.session import SessionState
@@ -15,12 +15,14 @@ from botlight.store.sqlite.connection import read_transaction, transaction
 from botlight.store.sqlite.loading import json_list
 from botlight.store.sqlite.positions import position
 from botlight.store.sqlite.rows import fact_values, job_values, live_values, text
-from botlight.store.sqlite.sql import SQL, rows, value
+from botlight.store.sqlite.sql import SQL, many, rows, value
 
 __all__ = ["FACTS_KEPT", "JOBS_KEPT", "Saved", "Saver"]
 
 FACTS_KEPT: Final = 1000
 JOBS_KEPT: Final = 10_000
+
+_numbers: Final = json.Decoder(dict[str, int]).decode
 
 
 class Saved(Struct, frozen=True, kw_only=True):
@@ -51,7 +53,7 @@ class Saver:
             numbered: dict[str, tuple[int, Write]] = {}
             for write in writes:
                 numbered.setdefault(write.after.session.id, (current + len(numbered) + 1, write))
-            won = _compare_and_set(connection, numbered.values())
+            won = _compare_and_set(connection, list(numbered.values()))
             taken = [(revision, write) for id_, (revision, write) in numbered.items() if id_ in won]
             _save_instances(connection, [write for _, write in taken])
             facts = _add_facts(connection, [write for _, write in taken])
@@ -98,20 +100,24 @@ def _counter(connection: apsw.Connection) -> int:
     return int(value(connection, "counter"))
 
 
-def _compare_and_set(connection: apsw.Connection, numbered: Iterable[tuple[int, Write]]) -> set[str]:
+def _compare_and_set(connection: apsw.Connection, numbered: Sequence[tuple[int, Write]]) -> Collection[str]:
     """Write the sessions that are as they were loaded; answers their ids."""
-    rows: dict[str, list[tuple[Any, ...]]] = {"touch": [], "move": [], "create": []}
+    kinds: dict[str, list[tuple[Any, ...]]] = {"touch": [], "move": [], "create": []}
     for revision, write in numbered:
         after, before = write.after.session, write.before
         live = live_values(write.after, revision)
         moved = (after.bot_name, after.status.value, after.started_at, after.ended_at)
         if before is None:
-            rows["create"].append((*live, after.id, after.user_id, after.created_at, *moved))
+            kinds["create"].append((*live, after.id, after.user_id, after.created_at, *moved))
         elif moved == _moving(before):
-            rows["touch"].append((*live, after.id, before.session.revision))
+            kinds["touch"].append((*live, after.id, before.session.revision))
         else:
-            rows["move"].append((*live, after.id, before.session.revision, *moved))
-    return {row[0] for name, values in rows.items() if values for row in connection.executemany(SQL[name], values)}
+            kinds["move"].append((*live, after.id, before.session.revision, *moved))
+    ids = [write.after.session.id for _, write in numbered]
+    if sum(many(connection, name, values) for name, values in kinds.items()) == len(ids):
+        return ids
+    current = numbered[0][0] - 1
+    return {row[0] for row in rows(connection, "saved", (json_list(ids), current))}
 
 
 def _moving(state: SessionState) -> tuple[Any, ...]:
@@ -144,18 +150,20 @@ def _save_instances(connection: apsw.Connection, writes: Iterable[Write]) -> Non
 
 def _add_facts(connection: apsw.Connection, writes: Iterable[Write]) -> dict[str, tuple[Fact, ...]]:
     """Add to the timelines and cut their far ends; answers the facts with their numbers, by session."""
-    added: dict[str, tuple[Fact, ...]] = {}
-    for write in writes:
-        if not write.facts:
-            continue
-        session_id = write.after.session.id
-        n = value(connection, "last_fact", (session_id,))
-        facts = tuple(structs.replace(fact, n=n + 1 + i) for i, fact in enumerate(write.facts))
-        connection.executemany(SQL["add_fact"], [fact_values(session_id, fact.n, fact) for fact in facts])
+    told = {write.after.session.id: write.facts for write in writes if write.facts}
+    if not told:
+        return {}
+    last = _numbers(value(connection, "last_facts", (json_list(told),)))
+    added = {id_: tuple(_counted(facts, last[id_] + 1)) for id_, facts in told.items()}
+    many(connection, "add_facts", [fact_values(id_, fact.n, fact) for id_, facts in added.items() for fact in facts])
+    for id_, facts in added.items():
         if facts[-1].n > FACTS_KEPT:
-            rows(connection, "trim_facts", (session_id, facts[-1].n - FACTS_KEPT))
-        added[session_id] = facts
+            rows(connection, "trim_facts", (id_, facts[-1].n - FACTS_KEPT))
     return added
+
+
+def _counted(facts: Iterable[Fact], first: int) -> Iterator[Fact]:
+    return (structs.replace(fact, n=n) for n, fact in enumerate(facts, first))
 
 
 def _add_jobs(connection: apsw.Connection, writes: Iterable[Write]) -> None:
