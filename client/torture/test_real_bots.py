@@ -225,8 +225,11 @@ def test_ctrl_c_at_any_moment_loses_at_most_the_present_job(trial: Trial, start_
         assert session["status"] in ("interrupted", "completed"), session
         workers = SIDE_BY_SIDE.get(one.shape, 1)
         lost = {"jobs_applied": workers, "jobs_failed": workers, "jobs_found": 20, "credits_used": 1}
+        most = one.truth
+        if FOUND[one.shape] == "opened":
+            most["jobs_found"] += workers  # found by the bot, and not yet opened on the board
         start_bot(one.service, python, "puppet").say(do="start_session")  # a worker that was cut off has it on disk
-        assert_within(one.service, one.truth, lost)
+        assert_within(one.service, most, lost)
 
 
 @pytest.mark.pythons("newest")
