@@ -296,6 +296,6 @@ def test_the_first_lines_for_a_shell_say_whether_a_report_gets_through(
         ["bash", "-e", "-c", script], cwd=tmp_path, env=around, capture_output=True, text=True, timeout=60, check=False
     )
 
-    assert (done.returncode == 0) == (token == "good"), done.stdout
-    assert done.stdout
-    assert (done.stderr, secret in done.stdout) == ("", False)
+    assert (done.returncode, done.stderr) == (0 if token == "good" else 1, ""), done.stdout
+    assert ("self-test" if token == "good" else "what to do:") in done.stdout
+    assert secret not in done.stdout
