@@ -44,8 +44,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
     for item in items:
-        number = re.match(r"T[0-9]+(?=:)", getattr(getattr(item, "obj", None), "__doc__", None) or "")
-        if number:  # so that `-k T17` finds it
+        number = re.match(r"T[0-9]+:", getattr(getattr(item, "obj", None), "__doc__", None) or "")
+        if number:  # so that `-k T17:` finds it, and no other
             item.extra_keyword_matches.add(number[0])
         callspec = getattr(item, "callspec", None) if item.path.is_relative_to(HERE) else None
         given = callspec.params if callspec else {}
