@@ -3239,7 +3239,10 @@ def _is_imported_again() -> bool:
     process = sys.modules.get("multiprocessing.process")
     if process and getattr(process.current_process(), "_inheriting", False):
         return True
-    return bool(getattr(sys, "frozen", False)) and sys.argv[1:2] == ["--multiprocessing-fork"]
+    if not getattr(sys, "frozen", False):
+        return False
+    is_server = sys.argv[-2:-1] == ["-c"] and sys.argv[-1].startswith("from multiprocessing.")
+    return is_server or sys.argv[1:2] == ["--multiprocessing-fork"]  # until `freeze_support` takes over
 
 
 # By their ids, because the bot's own subclass may not be hashable; weakly, because a hook stays for ever.

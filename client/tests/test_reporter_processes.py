@@ -509,3 +509,30 @@ def test_a_bot_whose_threads_become_greenlets_late_is_not_hung(service: FakeServ
     assert (done.returncode, done.stderr) == (0, "")
     assert service.session.totals["jobs_found"] == 5
     assert service.session.status == "completed"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--multiprocessing-fork", "tracker_fd=5", "pipe_handle=7"],
+        ["-c", "from multiprocessing.resource_tracker import main;main(5)"],
+        ["-B", "-c", "from multiprocessing.forkserver import main; main(3, 4, ['__main__'], **{})"],
+    ],
+)
+def test_a_frozen_bots_helper_processes_start_no_session(
+    service: FakeService, run_bot: RunBot, arguments: list[str]
+) -> None:
+    """A frozen program is started again for each of them, and runs its script from the top before it knows what it is."""
+    done = run_bot(f"""
+        import sys
+        sys.frozen = True                       # as PyInstaller's bootloader leaves it
+        sys.argv[1:] = {arguments!r}
+        from status_reporter import get_reporter
+        reporter = get_reporter()
+        reporter.start_session("1.0")
+        reporter.increment_jobs_found()
+        assert reporter.status["runtime"] == "inert-child"
+        assert not reporter.complete_session()
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert service.journal == []
