@@ -178,6 +178,7 @@ def test_a_bot_that_cannot_sign_in_has_failed(trial: Trial) -> None:
     assert_exact(trial.service, {})
 
 
+@pytest.mark.pythons("newest")
 @pytest.mark.parametrize("shape", EVERY)
 def test_ctrl_c_in_a_pause_is_an_interruption(trial: Trial) -> None:
     """T66: Ctrl-C while the bot pauses, workers and all, ends it at once, as interrupted, with every count."""
