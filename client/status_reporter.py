@@ -1863,7 +1863,7 @@ class _Spool(_Worker):
 
     def let_go(self, file: str) -> None:
         """Leaves a page to whoever replays it."""
-        self._ask(file, functools.partial(self._release, file))
+        self._ask("let go " + file, functools.partial(self._release, file))  # after its last write
 
     def look(self) -> None:
         """Looks for orphans."""
