@@ -44,12 +44,14 @@ test: $(VENV)/.dev chromium ## lint, types, imports and every test
 	@$(MAKE) --no-print-directory lint types
 	@$(BIN)/python -m pytest
 
-# A proxy that buffers, which no case can do without.
-.PHONY: nginx
-nginx:
-	@PATH=$$PATH:/usr/sbin command -v nginx >/dev/null || { $(call missing,nginx); }
+# A proxy that buffers, a way to make calls of the system fail, a compiler for the clocks, networks to cut off.
+tools = nginx strace gcc libc6-dev iproute2
+.PHONY: tools
+tools:
+	@{ PATH=$$PATH:/usr/sbin:/sbin; command -v nginx && command -v strace && command -v gcc && command -v ip; } >/dev/null \
+		|| { $(call missing,$(tools)); }
 
-torture: $(VENV)/.dev chromium nginx ## the reporter against everything, long cases too; SOAK=8h for a longer soak
+torture: $(VENV)/.dev chromium tools ## the reporter against everything, long cases too; SOAK=8h for a longer soak
 	@if [ "$$(id -u)" = 0 ]; then $(BIN)/python -m pytest client/torture -m ""; \
 	else echo "not root: the cases that need root are left out" >&2; $(BIN)/python -m pytest client/torture -m "not root"; fi
 
