@@ -247,13 +247,22 @@ _SECRET = r"(?:passw(?:or)?d|passphrase|pwd|token(?!s)|secret|cookie|authorizati
 _SECRET_NAME = re.compile(
     rf"(?i:{_SECRET}|tokens)|(?:^|[^A-Za-z])(?:otp|Otp|OTP)(?:$|[^a-z])|[a-z](?:Otp|OTP)(?:$|[^a-z])"
 )
-_SECRET_PLACES = (
-    (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{6,}"), r"\1***"),
-    (re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(\s*[:=]\s*)[^\n]+"), r"\1\2***"),
-    (re.compile(r"\beyJ[\w-]{10,}(?:\.[\w-]*){0,2}"), "***"),  # a JSON web token
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/?#@]+@"), r"\1***@"),
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s/?#@:]+:)(?!\d{1,5}$)[^\s/?#@]+$"), r"\1***"),  # cut before its @
+_SECRET_PLACES = (  # words of which one must be there, a cheap look first; the place; what is left of it
+    (("bearer",), re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{6,}"), r"\1***"),
     (
+        ("authorization", "cookie"),
+        re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(\s*[:=]\s*)[^\n]+"),
+        r"\1\2***",
+    ),
+    (("eyj",), re.compile(r"\beyJ[\w-]{10,}(?:\.[\w-]*){0,2}"), "***"),  # a JSON web token
+    (("@",), re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/?#@]+@"), r"\1***@"),
+    (
+        ("://",),
+        re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s/?#@:]+:)(?!\d{1,5}$)[^\s/?#@]+$"),
+        r"\1***",
+    ),  # cut before its @
+    (
+        ("pass", "pwd", "token", "secret", "cookie", "authorization", "credential", "api", "otp", "sig", "auth"),
         re.compile(
             rf"(?i)((?:(?:{_SECRET}|(?<![a-z])otp)[\w.-]*|(?<=[?&])(?:sig|signature|auth))[\"']?\s*[:=]\s*)"
             r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s&;,\"'<>#]+)"
@@ -262,6 +271,11 @@ _SECRET_PLACES = (
     ),
 )
 _SUSPECT = re.compile(r"(?i)bearer|://|eyj|[:=]")  # what all of these have
+
+
+@functools.lru_cache(maxsize=1_000)
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
 
 
 class _Mask:
@@ -280,15 +294,17 @@ class _Mask:
         if self._home:
             text = self._home.sub("~", text)
         if _SUSPECT.search(text):
-            for place, stars in _SECRET_PLACES:
-                text = place.sub(stars, text)
+            low = text.lower()
+            for words, place, stars in _SECRET_PLACES:
+                if any(word in low for word in words):
+                    text = place.sub(stars, text)
         return text[:limit]
 
     def details(self, value: Any, name: str = "") -> Any:
         """Plain details without secrets: of a name that says so nothing is left, of any other text what is none."""
         if value is None or type(value) is bool:
             return value
-        if name and _SECRET_NAME.search(name) and not (type(value) is not str and "tokens" in name.lower()):
+        if name and _names_a_secret(name) and not (type(value) is not str and "tokens" in name.lower()):
             return "***"
         if type(value) is dict:
             return {self.text(key): self.details(item, key) for key, item in value.items()}
