@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from torture.bot import Bot, StartBot, start, wardrobe
 from torture.figures import Figures
 from torture.leak_probe import LeakProbe
-from torture.pythons import IN_CI, Python, found, wanted
+from torture.pythons import Python, found, wanted
 from torture.services import MakeService, RealService, ReferenceService, Service
 
 from tests.support.service import RunningService, running_service
@@ -74,7 +74,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def python(request: pytest.FixtureRequest) -> Python:
     """An interpreter under test."""
     one: Python = request.param
-    assert one.path, f"there is no Python {one.version} on this machine, and in CI there must be"
+    assert one.path, f"Python {one.version} is installed here, but it does not run"
     return one
 
 
@@ -184,4 +184,4 @@ def start_bot(
 
 def pytest_report_header() -> str:
     """Which Pythons the reporter is tortured on."""
-    return f"reporter under torture on Python {', '.join(found())}" + (" (all required)" if IN_CI else "")
+    return f"reporter under torture on Python {', '.join(found())}"

@@ -42,10 +42,10 @@ def found() -> dict[str, Python]:
 def wanted(which: str) -> list[Python]:
     """Those that a case runs on: `ends` (oldest and newest), `all`, `oldest`, `newest`.
 
-    In CI the versions do not depend on what is there: a missing one is handed out without a path, and the case fails.
+    In CI whatever is installed has to run: one that does not is handed out without a path, and the case fails.
     """
     here = found()
-    versions = list(SUPPORTED if IN_CI else here)
+    versions = [version for version in SUPPORTED if version in here or (IN_CI and version in _installed())]
     chosen = {"ends": [versions[0], versions[-1]], "all": versions, "oldest": versions[:1], "newest": versions[-1:]}
     return [here.get(version, Python(version, "")) for version in dict.fromkeys(chosen[which])]
 
@@ -53,6 +53,15 @@ def wanted(which: str) -> list[Python]:
 def _candidates() -> list[str]:
     """What looks like a Python: by name on the path, and in the folders of pyenv."""
     named = [shutil.which(f"python{version}") for version in SUPPORTED]
+    return [*(str(one / "bin" / "python") for one in _pyenv()), *(one for one in named if one), sys.executable]
+
+
+def _pyenv() -> list[Path]:
     roots = {os.environ.get("PYENV_ROOT", ""), str(Path.home() / ".pyenv")}
-    versions = [str(path) for root in roots if root for path in sorted(Path(root).glob("versions/3.*/bin/python"))]
-    return [*versions, *(one for one in named if one), sys.executable]
+    return [path for root in roots if root for path in sorted(Path(root).glob("versions/3.*")) if path.is_dir()]
+
+
+def _installed() -> set[str]:
+    """The versions that somebody has put here, whether they run or not."""
+    by_folder = {".".join(one.name.split(".")[:2]) for one in _pyenv()}
+    return by_folder | {version for version in SUPPORTED if shutil.which(f"python{version}")}
