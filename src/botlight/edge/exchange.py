@@ -94,15 +94,19 @@ class Exchange:
         length = self.header(b"content-length")
         if length is not None and length.isascii() and length.isdigit() and int(length) > MAX_BODY:
             raise TooLarge(f"The body may have {MAX_BODY} bytes.")
-        if self.wire is not None and self.wire.whole:  # nearly always, and then no timer is needed
-            return await self._read()
-        try:
-            async with asyncio.timeout(BODY_S):
-                return await self._read()
-        except TimeoutError:
-            raise Invalid(f"The body did not come within {BODY_S:.0f} s.", malformed=True) from None
+        whole = None if self.wire is None else self.wire.body()
+        if whole is None:
+            try:
+                async with asyncio.timeout(BODY_S):
+                    whole = await self._read()
+            except TimeoutError:
+                raise Invalid(f"The body did not come within {BODY_S:.0f} s.", malformed=True) from None
+        if len(whole) > MAX_BODY:
+            raise TooLarge(f"The body may have {MAX_BODY} bytes.")
+        return whole
 
     async def _read(self) -> bytes:
+        """What comes until its end, or until it is too much."""
         parts: list[bytes] = []
         size = 0
         more = True
@@ -110,10 +114,8 @@ class Exchange:
             message = await self.receive()
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-            if size > MAX_BODY:
-                raise TooLarge(f"The body may have {MAX_BODY} bytes.")
-            more = message.get("more_body", False)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            more = size <= MAX_BODY and message.get("more_body", False)
+        return b"".join(parts)
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Send status and headers, the common ones among them."""

@@ -28,10 +28,9 @@ class Wire:
         """To bound what it holds back, and to cut it."""
         self._cycle = cycle
 
-    @property
-    def whole(self) -> bool:
-        """Whether the body has come to its end."""
-        return not self._cycle.more_body
+    def body(self) -> bytes | None:
+        """The whole body, where all of it has come; None: ASGI's `receive` has to wait for it."""
+        return None if self._cycle.more_body else bytes(self._cycle.body)
 
     def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
         """Send a whole answer with one write; false: not now, ASGI's `send` has to.

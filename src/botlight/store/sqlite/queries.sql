@@ -39,25 +39,27 @@ insert into bot_sessions (
   instances, instance_id, instance, revision,
   id, user_id, created_at, bot_name, status, started_at, ended_at, moved_revision)
 select said.*, said.column30 from (values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) as said
-where not exists (select 1 from gone where session_id = said.column31)
+where said.column31 is not null and not exists (select 1 from gone where session_id = said.column31)
 on conflict (id) do nothing
 
 -- saved: Sessions among a JSON list of ids that were given a revision above one.
 select id from bot_sessions where id in (select value from json_each(?1)) and revision > ?2
 
--- save_instance: Keep an instance that is not its session's newest main one.
-insert into bot_instances (session_id, id, instance) values (?1, ?2, ?3)
+-- save_instances: Keep instances that are not their sessions' newest main ones.
+insert into bot_instances (session_id, id, instance)
+select * from (values (?, ?, ?)) as said where said.column1 is not null
 on conflict (session_id, id) do update set instance = excluded.instance
 
--- lift_instance: Remove an instance that became the newest main one, which its session keeps.
-delete from bot_instances where session_id = ?1 and id = ?2
+-- lift_instances: Remove instances that became the newest main ones, which their sessions keep.
+delete from bot_instances where (session_id, id) in (values (?, ?))
 
 -- last_facts: The numbers of the newest facts of sessions among a JSON list of ids, as a JSON object.
 select json_group_object(id.value, (select coalesce(max(n), 0) from facts where session_id = id.value))
 from json_each(?1) as id
 
 -- add_facts: Add entries to timelines.
-insert into facts (session_id, n, at, kind, instance_id, data) values (?, ?, ?, ?, ?, ?)
+insert into facts (session_id, n, at, kind, instance_id, data)
+select * from (values (?, ?, ?, ?, ?, ?)) as said where said.column1 is not null
 
 -- trim_facts: Drop the oldest entries of a timeline, up to a number.
 delete from facts where session_id = ?1 and n <= ?2
@@ -75,6 +77,9 @@ delete from jobs where session_id = ?1 and n <= ?2
 
 -- counter: The revision that was given last.
 select revision from counter
+
+-- news: The revision that was given last, and a number that changes when another process writes to the file.
+select revision, data_version from counter, pragma_data_version
 
 -- count: Note the revision that was given last.
 update counter set revision = ?1

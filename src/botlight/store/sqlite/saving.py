@@ -15,7 +15,7 @@ from botlight.store.sqlite.connection import read_transaction, transaction
 from botlight.store.sqlite.loading import json_list
 from botlight.store.sqlite.positions import position
 from botlight.store.sqlite.rows import fact_values, job_values, live_values, text
-from botlight.store.sqlite.sql import SQL, many, rows, value
+from botlight.store.sqlite.sql import many, rows, value
 
 __all__ = ["FACTS_KEPT", "JOBS_KEPT", "Saved", "Saver"]
 
@@ -84,8 +84,8 @@ class Saver:
         return Saved(committed=Committed(position=position(self._boot, current), removals=removals), foreign=foreign)
 
     def _news(self, connection: apsw.Connection) -> tuple[bool, list[Removal], int]:
-        version, self._version = self._version, connection.pragma("data_version")
-        current = _counter(connection)
+        version = self._version
+        [(current, self._version)] = rows(connection, "news")
         if current <= self._known:
             return version != self._version, [], current
         gone = rows(connection, "gone_between", (self._known, current))
@@ -142,10 +142,8 @@ def _save_instances(connection: apsw.Connection, writes: Iterable[Write]) -> Non
             for id_, instance in write.after.instances.items()
             if id_ != main and (id_ == formerly or instance is not known.get(id_))
         ]
-    if lifted:
-        connection.executemany(SQL["lift_instance"], lifted)
-    if kept:
-        connection.executemany(SQL["save_instance"], kept)
+    many(connection, "lift_instances", lifted)
+    many(connection, "save_instances", kept)
 
 
 def _add_facts(connection: apsw.Connection, writes: Iterable[Write]) -> dict[str, tuple[Fact, ...]]:

@@ -36,15 +36,17 @@ def value(connection: apsw.Connection, name: str, asked: Sequence[Any] | Mapping
 def many(connection: apsw.Connection, name: str, values: Sequence[Sequence[Any]]) -> int:
     """Run a statement that takes rows of values, written as one row of `?`; answers how many rows it changed.
 
-    Many rows a run, because each run gives the interpreter away to other threads and has to get it back. The runs
-    have powers of two as their sizes, so that few forms of a statement are ever prepared.
+    Many rows a run, because each run gives the interpreter away to other threads and has to get it back. The forms have
+    powers of two as their sizes, so that few are ever prepared; rows of nulls fill them up, and the statement has to
+    pass over those.
     """
-    changed = begin = 0
-    while begin < len(values):
-        size = min(_ROWS_AT_ONCE, 1 << (len(values) - begin).bit_length() - 1)
-        connection.execute(_form(name, size), tuple(chain.from_iterable(values[begin : begin + size])))
+    changed = 0
+    for begin in range(0, len(values), _ROWS_AT_ONCE):
+        rows = values[begin : begin + _ROWS_AT_ONCE]
+        size = 1 << (len(rows) - 1).bit_length()
+        nothing = (None,) * (len(rows[0]) * (size - len(rows)))
+        connection.execute(_form(name, size), (*chain.from_iterable(rows), *nothing))
         changed += connection.changes()
-        begin += size
     return changed
 
 
