@@ -1605,12 +1605,14 @@ class _Stream(_Worker):
         self._fails = 0
         self._greeted = True  # False from the headers of a stream to its first event
 
-    def aim(self, target: tuple[str, str] | None) -> None:
-        """Names the session and instance whose commands to hear; None ends the stream."""
-        if target != self._target:
-            self._target = target
-            self._fails = 0
-            self.cut()
+    def aim(self, target: tuple[str, str] | None) -> bool:
+        """Names the session and instance whose commands to hear, None ends the stream; answers whether that is new."""
+        if target == self._target:
+            return False
+        self._target = target
+        self._fails = 0
+        self.cut()
+        return True
 
     def cut(self) -> None:
         """Ends the connection there is, so that a new one is made at once."""
@@ -1644,7 +1646,7 @@ class _Stream(_Worker):
         self._fails += 1
         if pause is None:
             pause = random.uniform(0, 1) if self._fails == 1 else _back_off(self._fails - 1, 30.0)  # noqa: S311 -- spreads load
-        broken = pause >= _STREAM_RETRY_S or self._fails > 2
+        broken = pause >= _STREAM_RETRY_S or self._fails > 2 or line.was_cut  # some proxies hold back the headers too
         self._keeper.tell(_Keeper.streaming, target[1], "degraded" if broken else "off")
         return pause
 
@@ -2423,8 +2425,7 @@ class _Keeper(_Worker):
     def _aim(self) -> None:
         ledger = self._ledger
         heard = self._may_stream and ledger.acked_version > 0 and ledger.speaks
-        self.stream.aim((ledger.session_id, ledger.instance_id) if heard else None)
-        if not heard:
+        if self.stream.aim((ledger.session_id, ledger.instance_id) if heard else None):
             self.health.stream = "off"
 
     # What arrives in the queue.
@@ -2505,7 +2506,8 @@ class _Keeper(_Worker):
 
     def call_back(self, _at: float) -> None:
         """Runs the callbacks that have not heard of the stop yet, each on a thread of its own."""
-        stop = self._ledger.run and self._ledger.run.stop
+        ledger = self._ledger
+        stop = ledger.run.stop if ledger.run and ledger.result is None else None
         if stop:
             for callback in list(self.on_stop):
                 callback.run(stop)
@@ -2542,6 +2544,7 @@ class _Keeper(_Worker):
         """Ends the threads; what is not acknowledged stays on disk, and whatever still waits is told that nothing more will come."""
         for ledger in self._ledgers:
             self._keep(ledger, _at)
+            ledger.kept = None  # the page is the next bot's now: what is given up here must not take it away
             ledger.give_up()
         self.spool.end()
         self.stream.closed = self.sender.closed = self.closed = True
@@ -2554,7 +2557,8 @@ class _Keeper(_Worker):
 class _OnStop:
     """A callback of the bot, run once per stop; removing it also stops one that has not begun yet."""
 
-    def __init__(self, callback: Callable[[], Any]) -> None:
+    def __init__(self, reporter: StatusReporter, callback: Callable[[], Any]) -> None:
+        self._reporter = reporter
         self._callback = callback
         self._ran_for = ""
         self.removed = False
@@ -2565,7 +2569,8 @@ class _OnStop:
             threading.Thread(target=self._call, name="status-reporter-on-stop", daemon=True).start()
 
     def _call(self) -> None:
-        if not self.removed:
+        # A bot that is called has been told: the session that it ends now was stopped.
+        if not self.removed and self._reporter.should_stop:
             with contextlib.suppress(BaseException):  # also StopRequested, which would be printed
                 self._callback()
 
@@ -2884,7 +2889,7 @@ class StatusReporter:
 
         For setting flags. A browser belongs to the thread that opened it: do not close it from here.
         """
-        keeper, entry = self._keeper, _OnStop(callback)
+        keeper, entry = self._keeper, _OnStop(self, callback)
 
         def remove() -> None:
             entry.removed = True

@@ -76,9 +76,9 @@ def test_what_looks_like_a_secret_is_hidden_in_any_text(text: str, shown: str | 
 
 def test_a_home_is_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name of a person is in it."""
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert _Mask("").text("no such file: '/home/ada/cv.pdf'") == "no such file: '~/cv.pdf'"
-    assert _Mask("").text("/home/adalbert /home/ada") == "/home/adalbert ~"
+    monkeypatch.setenv("HOME", "/people/ada")
+    assert _Mask("").text("no such file: '/people/ada/cv.pdf'") == "no such file: '~/cv.pdf'"
+    assert _Mask("").text("/people/adalbert /people/ada") == "/people/adalbert ~"
     monkeypatch.delenv("HOME")
     monkeypatch.setenv("USERPROFILE", "C:\\Users\\Ada")
     text = "C:\\Users\\Ada\\cv.pdf 'C:\\\\Users\\\\Ada\\\\cv.pdf' C:/Users/Ada/cv.pdf"

@@ -307,11 +307,16 @@ def test_two_reporters_of_one_process_leave_each_other_alone(
     assert list(spool.iterdir()) == []
 
 
-def test_a_closed_reporter_leaves_its_page_to_the_next(empty: Address, make: MakeReporter, spool: Path) -> None:
-    """In the same process too: closing lets go of the page."""
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_closed_reporter_leaves_its_page_to_the_next(
+    empty: Address, make: MakeReporter, spool: Path, kept: bool
+) -> None:
+    """In the same process too: closing lets go of the page, also of one that was written long before."""
     first = make(base_url=empty.url)
     first.start_session("1.0")
     first.increment_jobs_found(3)
+    if kept:
+        until(lambda: pages(spool) and first.status["spool_ok"])
     first.close(0)
     assert len(pages(spool)) == 1
     with FakeService(port=empty.port) as back:

@@ -263,6 +263,22 @@ def test_callbacks_run_once_per_stop_on_threads_of_their_own(service: FakeServic
     forever.set()
 
 
+def test_a_bot_that_a_callback_ends_was_stopped(service: FakeService, running: StatusReporter) -> None:
+    """Being called is being told, so the bot has seen the stop; one that comes after the end is told nothing of it."""
+    flag = threading.Event()
+    running.on_stop(flag.set)
+    service.press_stop(running.session_id or "")
+    assert flag.wait(20)
+    assert running.complete_session()
+    assert service.session.status == "stopped"
+    late: list[str] = []
+    running.on_stop(lambda: late.append("late"))
+    second = running.start_session("2")
+    assert running.flush(20)
+    assert running.complete_session()
+    assert (late, service.sessions[second].status) == ([], "completed")
+
+
 def test_a_stop_of_yesterdays_session_does_not_hit_todays(service: FakeService, reporter: StatusReporter) -> None:
     """A stop belongs to a session; the next one of the same bot starts without it."""
     service.wait_for(lambda: service.streams)
