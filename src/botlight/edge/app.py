@@ -160,8 +160,8 @@ class App:
                 break
 
     def _check_host(self, exchange: Exchange) -> None:
-        host = (exchange.header(b"host") or "").lower()
-        if host not in self._hosts:
+        host = exchange.header(b"host") or ""
+        if host not in self._hosts and host.lower() not in self._hosts:
             raise WrongHost(
                 f"Not a name of this service: {host[:100]!r}. BOTLIGHT_PUBLIC_URL or BOTLIGHT_ALLOWED_HOSTS adds it."
             )

@@ -171,6 +171,7 @@ def _escaped(step: str) -> str:
 # -- values ----------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
 def rfc3339(at: Instant | None) -> str | None:
     """An instant as RFC 3339 in UTC with milliseconds."""
     return None if at is None else f"{_second(at // 1000)}.{at % 1000:03d}Z"
