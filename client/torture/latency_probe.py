@@ -8,7 +8,7 @@ twin shows that it was the call:
 
 * one call in a thousand (and twenty, since only a call wakes another thread, which then may take its place) takes over
   1 ms, and four times as many as of the twin's;
-* more than two calls take over 20 ms, and more than three times as many as of the twin's;
+* more calls take over 20 ms than six and three times as many as of the twin's (fewer may be chance);
 * any call takes over 0.5 s while the twin stays under 0.1 s: one time-out of the network is enough;
 
 or where the call itself computes too long, which no other program can be blamed for: over 1 ms of processor time in one
@@ -28,7 +28,7 @@ def verdict(figures: dict[str, dict[str, Any]]) -> str:
     few = calls["n"] / 1_000 + 20
     if calls["over_1_ms"] > few + 4 * twin["over_1_ms"]:
         return f"{calls['over_1_ms']} of {calls['n']} calls over 1 ms, of bare puts {twin['over_1_ms']}"
-    if calls["over_20_ms"] > 2 + 3 * twin["over_20_ms"]:
+    if calls["over_20_ms"] > 6 + 3 * twin["over_20_ms"]:
         return f"{calls['over_20_ms']} of {calls['n']} calls over 20 ms, of bare puts {twin['over_20_ms']}"
     if calls["max_ms"] > 500 and twin["max_ms"] < 100:
         return f"{calls['max_name']} took {calls['max_ms']} ms, a bare put at most {twin['max_ms']} ms"
