@@ -80,8 +80,8 @@ def test_a_home_is_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _Mask("").text("no such file: '/people/ada/cv.pdf'") == "no such file: '~/cv.pdf'"
     assert _Mask("").text("/people/adalbert /people/ada") == "/people/adalbert ~"
     monkeypatch.delenv("HOME")
-    monkeypatch.setenv("USERPROFILE", "C:\\Users\\Ada")
-    text = "C:\\Users\\Ada\\cv.pdf 'C:\\\\Users\\\\Ada\\\\cv.pdf' C:/Users/Ada/cv.pdf"
+    monkeypatch.setenv("USERPROFILE", "C:\\People\\Ada")
+    text = "C:\\People\\Ada\\cv.pdf 'C:\\\\People\\\\Ada\\\\cv.pdf' C:/People/Ada/cv.pdf"
     assert _Mask("").text(text) == "~\\cv.pdf '~\\\\cv.pdf' ~/cv.pdf"
 
 
