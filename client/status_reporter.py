@@ -106,11 +106,13 @@ _REQUEST_S = 10.0  # DNS, connecting, sending and reading together
 _HELLO_S = 5.0  # a proxy that buffers holds the first event back
 _SILENCE_S = 40.0  # of a stream that ticks every 15 s
 _STREAM_RETRY_S = 600.0  # after a stream that cannot work here
-_TICK_S = 5.0  # the keeper looks around at least this often
+_TICK_S = 2.0  # each thread looks around at least this often: so soon a wake-up, or a thread that died, is noticed
 _GAP_S = 20.0  # the shortest sleep of the computer that is told
 _SLICE_S = 0.05  # of a wait: how late a stop or Ctrl-C may be noticed
+_BACK_S = 30.0  # within which a bot reports once its stream shows that the network is back
 _DEGRADED_S = 15.0  # between heartbeats while commands cannot be pushed
 _FAILING_EXIT_S = 0.3  # how long an end is waited for when the last attempt failed
+_LATE_S = 5.0  # of one write to the disk; then `status` says so
 _DISK_EXIT_S = 0.2  # how long, after that, the disk is waited for
 _REPLAY_EXIT_S = 0.3  # how long an exit goes on to deliver what dead processes left
 
@@ -890,6 +892,7 @@ class _Ledger:
         def at(aged: dict[str, Any], name: str = "age_ms") -> float:
             return then - float(aged[name]) / 1000
 
+        _require_page(page)
         then: float = now - max(0.0, wall - page["wall_at_write"])
         ledger = cls(health)
         ledger.replay, ledger.file = True, file
@@ -1038,9 +1041,10 @@ class _Pace:
         self._not_before = now + min(3600.0, 300.0 * 2.0 ** min(self._denials - 1, 10))
         self._firm = False
 
-    def network_is_back(self) -> None:
+    def network_is_back(self, now: float) -> None:
+        """Cuts a long back-off short, but not at once: after an outage of the service all its bots notice it together."""
         if not self._firm:
-            self._not_before = -math.inf
+            self._not_before = min(self._not_before, now + random.uniform(0, _BACK_S))  # noqa: S311 -- spreads load
 
 
 def _back_off(fails: int, cap: float) -> float:
@@ -1557,7 +1561,9 @@ class _Worker:
     def _repeat(self, generation: int) -> None:
         while generation == self._generation and not self.closed:
             try:
-                self.round()
+                # A loop in here, so that what others throw into a thread is caught between two rounds as well.
+                while generation == self._generation and not self.closed:
+                    self.round()
             except BaseException:  # a thread that dies of an exception looks like a dead bot
                 self.restarts += 1
                 time.sleep(1)
@@ -1755,6 +1761,45 @@ def _unsealed(raw: bytes) -> dict[str, Any] | None:
     return page if sound else None
 
 
+def _is_from(value: object, least: float, most: float) -> bool:
+    """Whether it is a number, and none that goes beyond all reason."""
+    return type(value) in (int, float) and least <= cast("float", value) <= most
+
+
+def _is_row(value: Any, *texts: str) -> bool:
+    """Whether it is an activity or an outcome as a page has it, with these texts."""
+    sound = isinstance(value, dict) and type(value["n"]) is int and _is_from(value["age_ms"], 0, _MAX_AGE_MS)
+    return sound and all(type(value[name]) is str for name in texts)
+
+
+def _require_page(page: dict[str, Any]) -> None:
+    """Raises KeyError, TypeError or ValueError for what no reporter writes: a checksum tells only that nobody changed it.
+
+    Whoever replays a page says what is in it, and must not stumble over that each time it tries.
+    """
+    result, activity, progress = page["result"], page["activity"], page["progress"]
+    counts = [*page["counters_millionths"].items(), *page["acked_millionths"].items()]
+    ages = [page[name] for name in ("progress_age_ms", "ended_age_ms", "uptime_ms", "gap_ms")]
+    sound = (
+        all(str(uuid.UUID(page[name])) == page[name] for name in ("session_id", "instance_id"))
+        and page["role"] in ("main", "worker")
+        and type(page["seq"]) is int
+        and all(type(count) is int and 0 <= count <= _MAX_COUNT for _, count in counts)
+        and all(_is_from(age, 0, _MAX_AGE_MS) for age in ages)
+        and _is_from(page["wall_at_write"], 0, 1e12)
+        and all(type(text) is str for text in page["bot"].values())
+        and all(type(seen) is bool for seen in page["commands"].values())
+        and (progress is None or isinstance(progress, dict))
+        and (result is None or (type(result["outcome"]) is str and type(result["inferred"]) is bool))
+        and (activity is None or _is_row(activity, "name"))
+        and (activity is None or activity["details"] is None or isinstance(activity["details"], dict))
+        and all(_is_row(row, "name") for row in page["recent"])
+        and all(_is_row(row, "key", "outcome") for row in page["jobs"])
+    )
+    if not sound:
+        raise ValueError("no page")
+
+
 def _resume_wish(wish: object) -> str:
     try:
         return {"auto": "auto", "never": "never"}.get(cast("str", wish)) or str(uuid.UUID(cast("str", wish)))
@@ -1860,7 +1905,7 @@ class _Spool(_Worker):
     def _late(self) -> bool:
         """Whether the disk has kept us waiting for long."""
         began_at = self._began_at
-        return began_at is not None and time.monotonic() - began_at > _TICK_S
+        return began_at is not None and time.monotonic() - began_at > _LATE_S
 
     @property
     def pending(self) -> int:
@@ -1877,7 +1922,7 @@ class _Spool(_Worker):
 
     def reject(self, file: str) -> None:
         """Puts a page aside that the service refuses for good."""
-        self._ask(file, functools.partial(self._set_aside, file, "rejected"))
+        self._ask(file, functools.partial(self._reject, file))
 
     def let_go(self, file: str) -> None:
         """Leaves a page to whoever replays it."""
@@ -2004,6 +2049,15 @@ class _Spool(_Worker):
         self._warn(f"a page of the spool was put aside in {where}/")
         self._remove(file)
 
+    def _reject(self, file: str) -> None:
+        try:
+            self._set_aside(file, "rejected")
+        except OSError as error:  # then it stays where it is, and the others do not wait for it
+            self.error = _strerror(error)
+            self._release(file)
+            self.lent = None
+            self._lend()
+
     def _warn(self, text: str) -> None:
         self._keeper.sender.orders.put(_Remark(logging.WARNING, text))
 
@@ -2081,12 +2135,19 @@ class _Spool(_Worker):
         files = sorted(ages, key=lambda file: (ages[file], file))
         too_old = time.time() - _PAGE_LIFE_S
         surplus = [file for file in files if 0 < ages[file] < too_old or file in files[:-_MAX_PAGES]]
-        dropped = [file for file in surplus if self._claim(file)]
-        for file in dropped:
-            self._remove(file)
+        dropped = [file for file in surplus if self._drop(file)]
         if dropped:
             self._warn(f"{len(dropped)} undelivered pages of the spool were dropped: over 50, or over 14 days old")
         return [file for file in files if file not in surplus]
+
+    def _drop(self, file: str) -> bool:
+        """Removes a page that is too much; False when it is a living process's, or cannot be had."""
+        with contextlib.suppress(OSError):  # one that somebody else made there must not keep us from all the others
+            if self._claim(file):
+                self._remove(file)
+                return True
+        self._release(file)
+        return False
 
     def _take(self, file: str) -> tuple[dict[str, Any], _Ledger] | None:
         """Claims an orphan and reads it; None when it has an owner, is another token's, or is none."""
@@ -2527,7 +2588,7 @@ class _Keeper(_Worker):
         self.health.stream = state
         self.pace.degraded = state == "degraded"
         if state == "open" and self.pace.fails:
-            self.pace.network_is_back()
+            self.pace.network_is_back(_at)
 
     def forget(self) -> None:
         """In a forked child, where none of the threads lives: lets go of what belongs to the parent.

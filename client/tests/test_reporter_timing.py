@@ -69,8 +69,12 @@ def test_failures_back_off_and_an_event_of_the_bots_own_cuts_it_short() -> None:
     assert pace.when(wanted=True, urgent=True) == -math.inf
     pace.failed(200.0, 30.0, firm=True)
     assert pace.when(wanted=True, urgent=True) == 230.0
-    pace.network_is_back()
+    pace.network_is_back(201.0)
     assert pace.when(wanted=True, urgent=True) == 230.0
+    for _ in range(7):
+        pace.failed(300.0)
+    pace.network_is_back(301.0)
+    assert 301 <= pace.when(wanted=True, urgent=False) <= 331  # not at once: all bots of the service notice it together
 
 
 def test_a_refused_token_is_tried_ever_more_rarely() -> None:
@@ -129,7 +133,7 @@ def test_a_date_without_a_clock_to_measure_it_with_is_nothing() -> None:
     [
         (5, 5, 0.01, 0),  # nothing
         (5, 28805, 0.01, 28800),  # a night, with a clock that stands still in sleep
-        (28805, 28805, 0.01, 28800),  # a night, with clocks that go on: the tick came late and nothing was computed
+        (28802, 28802, 0.01, 28800),  # a night, with clocks that go on: the tick came late and nothing was computed
         (60, 60, 58, 0),  # a bot that kept the processor for a minute did not sleep
         (5, -86395, 0.01, 0),  # a clock that was set back
         (20, 20, 0.01, 0),  # late, but not by much
