@@ -14,6 +14,8 @@ READ_BY_THE_SERVICE: Final = (
     "edge/openapi.yaml",
     "store/sqlite/queries.sql",
     "store/sqlite/migrations/0001_sessions.sql",
+    "store/postgres/migrations/20260121000001_bot_sessions.sql",
+    "store/postgres/plain_postgres.sql",
     "web/templates/board.html",
     "web/static/bot-status-card.js",
     "web/static/page.css",
@@ -40,6 +42,9 @@ def test_the_service_carries_all_its_files_and_no_others(wheels: Wheels) -> None
         path.relative_to(SOURCE) for path in SOURCE.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     }
     expected = {f"botlight/{path.as_posix()}" for path in kept} | {"botlight/edge/openapi.yaml"}
+    expected.add("botlight/store/postgres/plain_postgres.sql")
+    migrations = (REPOSITORY / "supabase/migrations").glob("*.sql")
+    expected |= {f"botlight/store/postgres/migrations/{file.name}" for file in migrations}
 
     assert names(wheels.service) == expected
 

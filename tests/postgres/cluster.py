@@ -63,7 +63,9 @@ class Cluster:
 
     def database(self, name: str, owner: str) -> Database:
         """A database of it that is there, seen by its owner."""
-        return Database(psql=self.binaries / "psql", socket=self.folder, name=name, owner=owner, superuser=self.superuser)
+        return Database(
+            psql=self.binaries / "psql", socket=self.folder, name=name, owner=owner, superuser=self.superuser
+        )
 
     @property
     def home(self) -> Database:

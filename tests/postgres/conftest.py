@@ -35,7 +35,9 @@ _number = count(1)
 def binaries() -> Path:
     """Where PostgreSQL's programs are; in CI they have to be there."""
     if BINARIES is None:
-        message = "PostgreSQL is not installed: sudo apt-get install postgresql, or name a folder in BOTLIGHT_TEST_POSTGRES"
+        message = (
+            "PostgreSQL is not installed: sudo apt-get install postgresql, or name a folder in BOTLIGHT_TEST_POSTGRES"
+        )
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
@@ -128,6 +130,8 @@ def person(database: Database) -> Person:
     """Makes people, as whoever manages them does."""
 
     def make() -> str:
-        return database.value("insert into auth.users (id) values (gen_random_uuid()) returning id", user=database.superuser)
+        return database.value(
+            "insert into auth.users (id) values (gen_random_uuid()) returning id", user=database.superuser
+        )
 
     return make

@@ -145,7 +145,10 @@ def test_a_person_sees_every_column_of_the_document(two: Two) -> None:
         " and attname not in ('instance_id', 'instance', 'updated_at', 'changed_xid', 'moved_xid')"
     )
     names = ", ".join(name for (name,) in columns)
-    assert len(two.database.run(as_person(two.mine, f"select row_to_json(x) from (select {names} from bot_sessions) x"))) == 1
+    assert (
+        len(two.database.run(as_person(two.mine, f"select row_to_json(x) from (select {names} from bot_sessions) x")))
+        == 1
+    )
 
 
 @pytest.mark.parametrize("table", ["botlight.facts", "botlight.jobs"])
@@ -199,7 +202,8 @@ def test_a_login_of_its_own_can_serve(two: Two) -> None:
     """A login that may take Botlight's role and `authenticated` needs nothing else, and without SET ROLE sees nothing."""
     login = f"login_{two.database.name}"
     two.database.run(
-        f"create role {login} login noinherit; grant botlight_service, authenticated to {login}", user=two.database.superuser
+        f"create role {login} login noinherit; grant botlight_service, authenticated to {login}",
+        user=two.database.superuser,
     )
     assert two.seen(two.mine, user=login) == [(two.mine,)]
     assert two.database.value("set role botlight_service; select count(*) from bot_sessions", user=login) == "2"

@@ -107,7 +107,9 @@ def test_what_the_door_lets_in_is_never_refused(database: Database, session: str
 
 def test_counters_are_plain_numbers(database: Database, session: str) -> None:
     """Three is three for every reader, and millionths come and go exactly."""
-    database.run(f"update bot_sessions set jobs_applied = 3, credits_used = trim_scale(1234567 * 0.000001) where id = '{session}'")
+    database.run(
+        f"update bot_sessions set jobs_applied = 3, credits_used = trim_scale(1234567 * 0.000001) where id = '{session}'"
+    )
     assert database.value("select to_jsonb(s) -> 'jobs_applied' from bot_sessions s") == "3"
     assert database.value("select to_jsonb(s) -> 'credits_used' from bot_sessions s") == "1.234567"
     assert database.value("select (credits_used * 1000000)::bigint from bot_sessions") == "1234567"

@@ -37,7 +37,9 @@ def test_a_silent_session_is_lost_and_after_a_day_interrupted(database: Database
 
 def test_silence_is_left_to_the_reaper_that_could_hear(database: Database, person: Person) -> None:
     """Where a Botlight has ever listened, nobody is called lost while it is away."""
-    database.run(f"insert into bot_sessions (user_id, lease_expires_at) values ('{person()}', now() - interval '2 days')")
+    database.run(
+        f"insert into bot_sessions (user_id, lease_expires_at) values ('{person()}', now() - interval '2 days')"
+    )
     database.run("insert into botlight.reaper (ticked_at) values (now() - interval '1 hour')")
     assert database.value(CLEAN) == "0"
     assert database.value("select status from bot_sessions") == "running"

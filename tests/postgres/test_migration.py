@@ -76,7 +76,9 @@ def test_names_follow_supabase() -> None:
 
 def test_published_once(database: Database) -> None:
     """The table is a member of Supabase's publication, the internal ones are not."""
-    published = database.run("select schemaname, tablename from pg_publication_tables where pubname = 'supabase_realtime'")
+    published = database.run(
+        "select schemaname, tablename from pg_publication_tables where pubname = 'supabase_realtime'"
+    )
     assert published == [("public", "bot_sessions")]
 
 
@@ -84,7 +86,8 @@ def test_a_publication_of_all_tables_is_left_alone(blank: Blank) -> None:
     """Where somebody publishes everything, there is nothing to add, and adding would fail."""
     database = blank(SUPABASE)
     database.run(
-        "drop publication supabase_realtime; create publication supabase_realtime for all tables", user=database.superuser
+        "drop publication supabase_realtime; create publication supabase_realtime for all tables",
+        user=database.superuser,
     )
     database.apply(*MIGRATIONS, *MIGRATIONS)
     assert database.value("select puballtables from pg_publication") == "t"

@@ -72,7 +72,9 @@ def test_many_rows_are_one_entry(database: Database, person: Person) -> None:
     ids = make(database, person(), 10_000)
     before = database.value(SNAPSHOT)
     database.run("update bot_sessions set jobs_found = 1")
-    assert database.value(f"select count(*) from botlight.feed where not pg_visible_in_snapshot(xid, '{before}')") == "1"
+    assert (
+        database.value(f"select count(*) from botlight.feed where not pg_visible_in_snapshot(xid, '{before}')") == "1"
+    )
     assert news(database, before) == set(ids)
 
 
@@ -124,7 +126,12 @@ def test_revision_grows_with_each_change_whoever_makes_it(database: Database, pe
     """A foreign writer neither forgets the revision nor sets it: a reader who compares shows the newest."""
     [session] = make(database, person())
     revision = int(database.value("select revision from bot_sessions"))
-    for what in ("jobs_found = 1", "revision = 9007199254740991", "revision = 1", "revision = null, changed_xid = null"):
+    for what in (
+        "jobs_found = 1",
+        "revision = 9007199254740991",
+        "revision = 1",
+        "revision = null, changed_xid = null",
+    ):
         database.run(f"update bot_sessions set {what}")
         revision += 1
         assert database.value("select revision from bot_sessions") == str(revision), what
@@ -206,7 +213,9 @@ def test_a_delete_beside_an_insert_is_not_undone(
     with database.connection() as deleting, database.connection() as reporting:
         deleting.ask("begin; delete from bot_sessions")
         waiting = reporting.send(late)
-        blocked = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        blocked = (
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        )
         within(20, lambda: database.value(blocked) == "1")
         deleting.ask("commit")
         with pytest.raises(RefusedSql) as refused:
@@ -278,7 +287,9 @@ def test_a_replica_writes_unseen(database: Database, person: Person) -> None:
     """As documented: with session_replication_role = replica no trigger runs, so nothing is announced."""
     make(database, person())
     before = database.value(SNAPSHOT)
-    database.run("set session_replication_role = replica; update bot_sessions set jobs_found = 1", user=database.superuser)
+    database.run(
+        "set session_replication_role = replica; update bot_sessions set jobs_found = 1", user=database.superuser
+    )
     assert news(database, before) == set()
 
 
@@ -311,7 +322,9 @@ def test_a_restored_dump_is_another_life(database: Database, person: Person) -> 
     make(database, person())
     old = database.value("select botlight.open_epoch()")
     programs, where = database.psql.parent, ["-h", str(database.socket), "-U", database.superuser]
-    dump = subprocess.run([programs / "pg_dump", *where, database.name], check=True, capture_output=True, text=True, timeout=60)
+    dump = subprocess.run(
+        [programs / "pg_dump", *where, database.name], check=True, capture_output=True, text=True, timeout=60
+    )
     name = f"restored_{database.name}"
     database.run(f"create database {name} owner {database.owner} template template0", user=database.superuser)
     restored = Database(
