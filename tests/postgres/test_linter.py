@@ -73,7 +73,8 @@ create policy w on bad.plain for insert to authenticated with check (true);
 create table bad.closed (id int primary key); alter table bad.closed enable row level security;
 create view bad.seen as select * from bad.closed;
 create function bad.run() returns int language sql security definer as 'select 1';
-create extension pg_trgm schema bad;
+do $$ begin execute (select format('create extension %I schema bad', min(name)) from pg_available_extensions
+  where name in ('pg_trgm', 'vector')); end $$;
 """
 
 

@@ -70,7 +70,7 @@ def test_without_the_shim_plain_postgres_is_told_what_is_missing(blank: Blank) -
 
 def test_names_follow_supabase() -> None:
     """`supabase db push` takes files by this name only, in this order."""
-    assert [file.name for file in MIGRATIONS][0] == "20260121000001_bot_sessions.sql"
+    assert MIGRATIONS[0].name == "20260121000001_bot_sessions.sql"
     assert all(re.fullmatch(r"\d{14}_[a-z_]+\.sql", file.name) for file in MIGRATIONS)
 
 
