@@ -117,6 +117,16 @@ class Connection:
         self._process.stdin.flush()
         return end
 
+    def finished(self, end: bytes) -> bool:
+        """Whether statements that were sent have answered, or psql has ended over them; does not wait."""
+        assert self._process.stdout is not None
+        while end + b"\n" not in self._read and select.select([self._process.stdout], [], [], 0)[0]:
+            more = os.read(self._process.stdout.fileno(), 65536)
+            if not more:
+                return True
+            self._read += more
+        return end + b"\n" in self._read
+
     def answer(self, end: bytes) -> list[tuple[str, ...]]:
         """What statements that were sent answered."""
         until = time.monotonic() + PATIENCE_S

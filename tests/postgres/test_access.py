@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.postgres.conftest import Person
+from tests.postgres.conftest import KINDS, Person
 from tests.postgres.psql import Database, RefusedSql, as_person
 
 DENIED = "42501"
@@ -98,12 +98,14 @@ def test_anon_is_refused(two: Two) -> None:
     assert refused.value.code == DENIED
 
 
+@pytest.mark.parametrize("database", KINDS[:2], indirect=True)
 def test_the_login_of_the_api_is_refused_without_a_role(two: Two) -> None:
-    """Forgetting SET ROLE fails closed."""
-    for login in two.database.run("select rolname from pg_roles where rolname = 'authenticator'"):
+    """Forgetting SET ROLE fails closed, and PostgREST's login cannot become Botlight."""
+    for sql in ("select id from bot_sessions", "set role botlight_service"):
         with pytest.raises(RefusedSql) as refused:
-            two.database.run("select id from bot_sessions", user=login[0])
+            two.database.run(sql, user="authenticator")
         assert refused.value.code == DENIED
+    assert two.seen(two.mine, user="authenticator") == [(two.mine,)]
 
 
 def test_the_service_role_of_supabase_sees_everybody(two: Two) -> None:
