@@ -964,7 +964,10 @@ class _Bundle:
             self.items.append(item)
         elif args[0] is _Ledger.count:
             before = self._counts.get(args[1])
-            amount = args[2] + (before[2][2] if before else 0)
+            if before:  # the earlier time: none of it came after an end that the first of it came before
+                at, amount = before[1], before[2][2] + args[2]
+            else:
+                amount = args[2]
             self._counts[args[1]] = (call, at, (_Ledger.count, args[1], amount))
         elif args[0] in (_Ledger.resolve, _Ledger.find):
             if len(self.items) < _MAX_KEPT:
@@ -2492,9 +2495,15 @@ class _Keeper(_Worker):
     # What arrives in the queue.
 
     def note(self, at: float, call: Callable[..., None], *args: Any) -> None:
-        """Something the bot said, for the ledger; after the end of a session it is too late for it."""
-        if self._ledger.result is None:
-            call(self._ledger, at, *args)
+        """Something the bot said, for the ledger; what it says after the end of its session is too late.
+
+        The time of the call tells that, not the place in the queue: a thread that folds what waits there may have had
+        in hand what another one said before the end.
+        """
+        ledger = self._ledger
+        if ledger.result is None or at <= ledger.ended_at:
+            call(ledger, at, *args)
+            ledger.urgent = ledger.urgent or ledger.result is not None
         elif call is not _Ledger.go_on:
             self.health.ignored += 1
 
@@ -3137,8 +3146,10 @@ class StatusReporter:
         run, keeper = self._run, self._keeper
         if self._is_elsewhere() or keeper is None or run.session_id is None:
             return True
-        receipt = run.ending.get("said")
-        if receipt is None:
+        if "said" in run.ending:  # and is waited for with all that other threads said before it
+            receipt = _Receipt()
+            keeper.tell(_Keeper.flush, receipt)
+        else:
             receipt = run.ending.setdefault("guessed", _Receipt())
             outcome, reason = ("interrupted", why) if error is None else _Session.outcome(error)
             keeper.tell(_Keeper.end, run, {"outcome": outcome, "inferred": True, "error": _error(reason)}, receipt)
