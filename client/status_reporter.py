@@ -2501,9 +2501,10 @@ class _Keeper(_Worker):
         in hand what another one said before the end.
         """
         ledger = self._ledger
-        if ledger.result is None or at <= ledger.ended_at:
+        before = ledger.result is not None and at <= ledger.ended_at
+        if ledger.result is None or ledger.result["inferred"] or before:  # after a guess the bot may still have its say
             call(ledger, at, *args)
-            ledger.urgent = ledger.urgent or ledger.result is not None
+            ledger.urgent = ledger.urgent or before
         elif call is not _Ledger.go_on:
             self.health.ignored += 1
 

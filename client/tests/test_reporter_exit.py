@@ -50,6 +50,14 @@ ENDS = {
         False,
         None,
     ),
+    "counted and said so in a hook that runs later": (
+        "import atexit\ndef late():\n    reporter.increment_jobs_found(3)\n    reporter.complete_session()\n"
+        "atexit.register(late)\n" + START.replace("(7)", "(4)"),
+        0,
+        "success",
+        False,
+        None,
+    ),
     "said so, and then an exception": (START + "reporter.complete_session()\n1 / 0", 1, "success", False, None),
     "closed without a word": (START + "reporter.close()", 0, "interrupted", True, None),
     "block ends": (BLOCK, 0, "success", False, None),
