@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,15 +13,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from torture.bot import Bot, StartBot
+from torture.bot import Bot, StartBot, wardrobe
 from torture.fault_proxy import Fault
 from torture.figures import Figures
+from torture.frozen import PYINSTALLER, freeze, is_shared
 from torture.journal import wait_for
 from torture.oracle import assert_exact
 from torture.pythons import Python
 from torture.services import ReferenceService, Service
+from torture.throwaway_venv import throwaway_venv
 
-from status_reporter import _sealed, _unsealed
+from status_reporter import _BUNDLES, _sealed, _unsealed
 
 EXIT_S = 2.0 + 0.3  # what an end may take: exit_timeout, and a moment
 IMPATIENT_S = 1.5  # what it may take when nobody is to be waited for
@@ -374,3 +377,290 @@ def test_garbage_that_reports(reference: ReferenceService, start_bot: StartBot, 
     assert bot.report["found"] == 2 * many
     assert bot.report["ended"] is True
     assert_exact(reference, bot.truth)
+
+
+# Of each the newest that there is for a Python.
+GREEN = {
+    "gevent": ('gevent==26.9.0; python_version >= "3.10"', 'gevent==26.7.0; python_version < "3.10"'),
+    "eventlet": ('eventlet==0.41.3; python_version >= "3.10"', 'eventlet==0.40.4; python_version < "3.10"'),
+    "uvloop": ("uvloop==0.23.0",),
+}
+
+
+@pytest.fixture
+def venv_cache(request: pytest.FixtureRequest) -> Path:
+    """Where environments are kept that only a few cases need: in pytest's own cache, which nobody keeps for ever."""
+    assert request.config.cache
+    return request.config.cache.mkdir("torture-venvs")
+
+
+def stop_and_check(reference: ReferenceService, bot: Bot, runtime: str) -> None:
+    """Stops a bot on another scheduler, which notices, ends, and has been told right."""
+    session_id = bot.heard("working", 30)["session_id"]
+    wait_for(lambda: reference.totals()["jobs_applied"] == 60, 30, reference.totals)
+    reference.stop(session_id)
+    bot.wait(30)
+    assert (bot.report["runtime"], bot.report["ended"], bot.report["complaints"]) == (runtime, True, [])
+    assert_exact(reference, bot.truth)
+    assert reference.sessions()[0]["status"] == "stopped"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("late", [False, True], ids=["patched-first", "imported-first"])
+@pytest.mark.parametrize("kind", ["gevent", "eventlet"])
+def test_greenlets(  # noqa: PLR0917 -- fixtures, by their names
+    reference: ReferenceService, start_bot: StartBot, python: Python, kind: str, late: bool, venv_cache: Path
+) -> None:
+    """T61: where threads are greenlets, patched before or after the reporter's import, it says so and all is reported."""
+    green = throwaway_venv(venv_cache, python, *GREEN[kind])
+    bot = start_bot(reference, green, "loops", kind=kind, late=late, flags=())
+    stop_and_check(reference, bot, kind)
+
+
+def test_asyncio_in_debug_mode(reference: ReferenceService, start_bot: StartBot, python: Python) -> None:
+    """T61: a loop that minds who blocks it has nothing to complain of."""
+    flags = ("-W", "error", "-X", "dev")
+    stop_and_check(reference, start_bot(reference, python, "loops", kind="asyncio", flags=flags), "threads")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_uvloop(reference: ReferenceService, start_bot: StartBot, python: Python, venv_cache: Path) -> None:
+    """T61: so it is on the other loop."""
+    fast = throwaway_venv(venv_cache, python, *GREEN["uvloop"])
+    stop_and_check(reference, start_bot(reference, fast, "loops", kind="uvloop"), "threads")
+
+
+def check_shortage(reference: ReferenceService, bot: Bot) -> None:
+    """A bot that was short of something had no trouble of it, and all it said is there once it has enough again."""
+    bot.wait(90)
+    report = bot.report
+    assert report["took_s"] < 20
+    assert report["waiting"] < 10_000
+    assert report["ended"] is True
+    assert report["after"]["fails"] == 0
+    assert_exact(reference, bot.truth)
+    assert reference.sessions()[0]["status"] == "completed"
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before-the-start", "later"])
+@pytest.mark.parametrize("short_of", ["files", "memory"])
+def test_out_of_files_or_memory(
+    reference: ReferenceService, start_bot: StartBot, python: Python, short_of: str, early: bool
+) -> None:
+    """T62: without a descriptor or without room for a thread no call raises or waits, and what was said arrives later."""
+    bot = start_bot(reference, python, "limits", short_of=short_of, early=early)
+    check_shortage(reference, bot)
+    if short_of == "files" or early:  # then nothing can have gone out
+        assert bot.report["flushed"] is False
+
+
+NOBODY = 54_321  # a user that has no other process
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("early", [True, False], ids=["before-the-start", "later"])
+def test_out_of_threads(
+    reference: ReferenceService, start_bot: StartBot, python: Python, early: bool, home: Path
+) -> None:
+    """T62: a user who may have no more threads has none of the reporter's; the bot works, and what it said arrives later."""
+    # The limit is none for root. The capabilities let the other user read this one's Pythons, and nothing else.
+    caps = "+dac_override,+dac_read_search"
+    prefix = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    prefix += (f"--inh-caps={caps}", f"--ambient-caps={caps}")
+    os.chown(home, NOBODY, NOBODY)
+    bot = start_bot(reference, python, "limits", short_of="threads", early=early, prefix=prefix)
+    check_shortage(reference, bot)
+    during = bot.report["during"]
+    assert during["runtime"] == ("no-threads" if early else "threads")
+
+
+@pytest.mark.parametrize("how", ["none", "closed", "never had"])
+def test_no_standard_streams(
+    reference: ReferenceService, start_bot: StartBot, python: Python, how: str, home: Path
+) -> None:
+    """T63: without standard streams nothing raises, and what is printed to them ends up in no connection and no file."""
+    noise = "noise of a driver " + os.urandom(8).hex()
+
+    def close_all() -> None:
+        for descriptor in range(3):
+            os.close(descriptor)
+
+    before = close_all if how == "never had" else None
+    bot = start_bot(reference, python, "streamless", how=how, noise=noise, before=before)
+    bot.wait(30)
+    assert_exact(reference, bot.truth)
+    assert result_of(reference, bot.report["session_id"]) == ("failed", False, "ValueError")
+    status = bot.report["status"]
+    assert (status["fails"], status["restarts"], status["spool_ok"]) == (0, 0, True)
+    assert noise.encode() not in b"".join(one.raw for one in reference.journal)
+    assert noise not in repr([one.headers for one in reference.journal])
+    kept = [path for path in (home / "state").rglob("*") if path.is_file()]
+    assert not any(noise.encode() in path.read_bytes() for path in kept)
+
+
+FLAGS = [
+    ("-I",),
+    ("-S",),
+    ("-W", "error"),
+    ("-bb",),
+    ("-OO",),
+    ("-X", "dev"),
+    ("-I", "-S", "-bb", "-OO", "-X", "dev", "-W", "error"),
+]
+
+
+@pytest.mark.parametrize("flags", FLAGS, ids=" ".join)
+def test_flags(reference: ReferenceService, start_bot: StartBot, python: Python, flags: tuple[str, ...]) -> None:
+    """T64: whatever flags Python has, the reporter works; nothing is printed, no resource is left open."""
+    bot = start_bot(reference, python, "isolated", flags=flags)
+    bot.wait()
+    assert_exact(reference, bot.truth)
+    assert reference.sessions()[0]["status"] == "completed"
+
+
+@pytest.fixture(scope="module")
+def frozen_bots() -> dict[tuple[str, str], Python]:
+    """Those that were frozen already, by kind and Python."""
+    return {}
+
+
+@pytest.fixture(params=["onefile", "onedir"])
+def frozen(
+    request: pytest.FixtureRequest,
+    python: Python,
+    venv_cache: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    frozen_bots: dict[tuple[str, str], Python],
+) -> Python:
+    """What PyInstaller makes of a bot, in one file and in a folder, instead of a Python."""
+    key = (request.param, python.version)
+    if key not in frozen_bots:
+        builder = throwaway_venv(venv_cache, is_shared(python), PYINSTALLER)
+        folder = tmp_path_factory.mktemp(request.param)
+        script = wardrobe(folder / "bot") / "frozen_bot.py"
+        frozen_bots[key] = freeze(builder, script, folder, request.param)
+    return frozen_bots[key]
+
+
+class FrozenTrial(NamedTuple):
+    """A frozen bot at work."""
+
+    service: ReferenceService
+    bot: Bot
+    ready: dict[str, Any]
+    unpacked: Path  # where one in a file unpacks itself
+    python: Python
+    start_bot: StartBot
+    home: Path
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it has no bootloader that waits for it."""
+        return bool(self.ready["pid"] == self.bot.pid)
+
+    def tell(self, **line: Any) -> None:
+        """Tells it something."""
+        self.bot.say(**line)
+
+
+@pytest.fixture
+def frozen_trial(
+    reference: ReferenceService, start_bot: StartBot, frozen: Python, python: Python, home: Path
+) -> Iterator[FrozenTrial]:
+    """A frozen bot that has begun, with two worker processes behind it, on a machine whose OpenSSL looks at the wrong place."""
+    unpacked = home / "unpacked"
+    unpacked.mkdir()
+    nowhere = str(home / "nowhere")
+    env = {"TMPDIR": str(unpacked), "SSL_CERT_FILE": nowhere, "SSL_CERT_DIR": nowhere}
+    bot = start_bot(reference, frozen, "frozen_bot", flags=(), env=env, workers=2)
+    trial = FrozenTrial(reference, bot, bot.heard("ready", 40), unpacked, python, start_bot, home)
+    yield trial
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(trial.ready["pid"], signal.SIGKILL)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_frozen_bot(frozen_trial: FrozenTrial) -> None:
+    """T64: a frozen bot, and processes that it spawns, report like any other; it finds authorities, and leaves nothing behind."""
+    trial = frozen_trial
+    trial.tell(end=True)
+    trial.bot.wait(30)
+    assert (trial.bot.report["ended"], trial.bot.report["codes"]) == (True, [0, 0])
+    assert_exact(trial.service, trial.bot.truth)
+    (session,) = trial.service.sessions()
+    assert (session["status"], session["instances"]) == ("completed", 3)
+    assert trial.ready["trusted"] > 0 or not any(Path(one).exists() for one in _BUNDLES)
+    assert not list(trial.unpacked.iterdir())
+    assert not spooled(trial.home)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_frozen_bot_is_told_to_go(frozen_trial: FrozenTrial) -> None:
+    """T64: SIGTERM to what a person sees of a frozen bot ends it without a word; the next one delivers all of it."""
+    trial = frozen_trial
+    trial.service.proxy.plan = lambda _: Fault(reset="before")
+    trial.tell(found=4)
+    trial.bot.heard("counted")
+    time.sleep(0.3)  # after which it is on disk, whatever comes
+    trial.bot.kill(signal.SIGTERM)
+    trial.bot.wait(30, code=None)
+    wait_for(lambda: not alive(trial.ready["pid"]), what="the bot behind its bootloader")
+    trial.service.proxy.plan = lambda _: Fault()
+    clean_up(trial.service, trial.start_bot, trial.python, trial.home)
+    assert_exact(trial.service, {"jobs_found": 7, "jobs_applied": 2})
+    assert result_of(trial.service, trial.ready["session_id"]) == ("interrupted", True, None)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_frozen_bot_loses_its_bootloader(frozen_trial: FrozenTrial) -> None:
+    """T64: SIGKILL to the bootloader leaves the bot alive and reporting, to its own end; without a bootloader it is a kill."""
+    trial = frozen_trial
+    trial.bot.process.kill()
+    trial.bot.process.wait(10)
+    if trial.is_alone:
+        clean_up(trial.service, trial.start_bot, trial.python, trial.home)
+        assert_exact(trial.service, {"jobs_found": 3, "jobs_applied": 2})
+        assert result_of(trial.service, trial.ready["session_id"])[0] == "interrupted"
+        return
+    trial.tell(found=4)
+    wait_for(lambda: trial.service.totals()["jobs_found"] == 7, what=trial.service.totals)
+    trial.tell(end=True)
+    wait_for(lambda: not alive(trial.ready["pid"]), what="the bot without its bootloader")
+    assert_exact(trial.service, {"jobs_found": 7, "jobs_applied": 2})
+    assert result_of(trial.service, trial.ready["session_id"]) == ("success", False, None)
+    assert (trial.bot.out, trial.bot.err) == ("", "")
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and not only waits to be buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("raises", [False, True], ids=["reports", "raises"])
+def test_logging_that_reports(reference: ReferenceService, start_bot: StartBot, python: Python, raises: bool) -> None:
+    """T65: a root handler that reports, and one that raises, hear of an outage and its end once, and make no loop of it."""
+    bot = start_bot(reference, python, "recursion", raises=raises)
+    session_id = bot.heard("ready")["session_id"]
+    reference.arrived.wait_for(lambda posts: posts)
+    reference.down()
+    bot.say(found=2, patience=3)
+    assert bot.heard("counted")["connected"] is False
+    reference.up()
+    bot.say(found=3, patience=20)
+    assert bot.heard("counted", 30, nth=2)["connected"] is True
+    bot.say(end=True)
+    bot.wait(30)
+    heard = bot.report["heard"]
+    assert 1 <= len(heard) <= 4, heard
+    assert bot.report["ended"] is True
+    assert bot.report["restarts"] <= (len(heard) if raises else 0)
+    assert_exact(reference, bot.truth, session_id)
+    assert len(reference.journal.posts()) < 20
