@@ -591,6 +591,7 @@ class _Ledger:
         self.over = False  # a worker's session was ended by the process that began it
         self.replay = False  # of a dead process
         self.refusals = 0  # of a replay
+        self.failures = 0  # of a replay to get through
         self.file = ""  # its name in the spool; goes on to the heir, so that one file at a time tells of a count
         self.kept: tuple[int, ...] | None = None  # the mark of the page that the spool has
         self.kept_at = -math.inf
@@ -1152,8 +1153,10 @@ class _Address:
 
     def look_for_proxy(self) -> None:
         """Reads the environment and the system's settings; a proxy of the bot's own browser traffic must not see the token in clear."""
-        if self._proxy_wish is None and self.secure and not _is_loopback(self.host) and not _no_proxy(self.host):
-            wish = _environ("https_proxy") or _environ("all_proxy") or _proxy_of_system(self.host)
+        if self._proxy_wish is None:
+            wish = ""
+            if self.secure and not _is_loopback(self.host) and not _no_proxy(self.host):
+                wish = _environ("https_proxy") or _environ("all_proxy") or _proxy_of_system(self.host)
             self._proxy = _proxy_address(wish)
 
     def headers(self, accept: str) -> dict[str, str]:
@@ -2137,11 +2140,22 @@ class _Spool(_Worker):
         ages = {file: _changed_at(self._path(file)) for file in names}
         files = sorted(ages, key=lambda file: (ages[file], file))
         too_old = time.time() - _PAGE_LIFE_S
-        surplus = [file for file in files if 0 < ages[file] < too_old or file in files[:-_MAX_PAGES]]
+        free = [file for file in files if self._is_free(file)] if len(files) > _MAX_PAGES else []
+        surplus = [file for file in files if 0 < ages[file] < too_old or file in free[:-_MAX_PAGES]]
         dropped = [file for file in surplus if self._drop(file)]
         if dropped:
             self._warn(f"{len(dropped)} undelivered pages of the spool were dropped: over 50, or over 14 days old")
         return [file for file in files if file not in surplus]
+
+    def _is_free(self, file: str) -> bool:
+        """Whether a page has no living owner; those that have one are written often, and would outlive all others."""
+        if file in self._held:
+            return True
+        with contextlib.suppress(OSError):
+            if self._claim(file):
+                self._release(file)
+                return True
+        return False
 
     def _drop(self, file: str) -> bool:
         """Removes a page that is too much; False when it is a living process's, or cannot be had."""
@@ -2381,6 +2395,8 @@ class _Keeper(_Worker):
             self._taken(at, order.sent, answer.document)
         elif ledger.replay and code in _REFUSALS:
             self._turned_down(at, ledger, answer)
+        elif ledger.replay:
+            self._not_replayed(at, ledger, answer)
         elif answer.sends_away:
             self._elsewhere(at, ledger, answer)
         elif code in (400, 413, 422):
@@ -2458,6 +2474,12 @@ class _Keeper(_Worker):
         if self._replay:
             self._replay.not_before = at + self._replay_s
         return None
+
+    def _not_replayed(self, at: float, ledger: _Ledger, answer: _Answer) -> None:
+        """A replay that failed on its way: the next live report tells whether it is the way, or this page alone."""
+        ledger.failures += 1
+        ledger.not_before = at + _back_off(ledger.failures, _LOOK_S)
+        self.pace.failed(at, answer.retry_after, firm=answer.code == 429)
 
     def _refused(self, at: float, ledger: _Ledger) -> None:
         self.pace.failed(at)

@@ -282,6 +282,7 @@ def test_a_living_process_is_not_followed(back: FakeService, make: MakeReporter,
     other = make(base_url=back.url)
     other.start_session("1.0")
     assert other.flush()
+    until(lambda: pages(spool))
     page = next(iter(pages(spool)))
     done = run_bot(BEGIN + "print(reporter.session_id); reporter.complete_session()", url=back.url)
     assert done.stdout.strip() not in ("", other.session_id)
@@ -318,7 +319,7 @@ def test_a_closed_reporter_leaves_its_page_to_the_next(
     if kept:
         until(lambda: pages(spool) and first.status["spool_ok"])
     first.close(0)
-    assert len(pages(spool)) == 1
+    until(lambda: len(pages(spool)) == 1)  # a slow disk is not waited for
     with FakeService(port=empty.port) as back:
         second = make(base_url=back.url)
         second.start_session("1.0")
@@ -531,6 +532,53 @@ def test_too_many_pages_and_too_old_ones_are_dropped(
     assert not ancient.exists()
     back.wait_for(lambda: orphan["session_id"] in back.sessions)
     until(lambda: "dropped" in caplog.text)
+
+
+def test_pages_of_living_processes_crowd_no_orphan_out(
+    orphan: dict[str, Any], back: FakeService, make: MakeReporter, spool: Path
+) -> None:
+    """Sixty bots at work, each with its page: what a dead one left is still delivered."""
+    living = [str(uuid.uuid4()) for _ in range(60)]
+    for one in living:
+        put(spool, {**orphan, "instance_id": one, "session_id": one}, one)
+    os.utime(spool / f"{orphan['instance_id']}.json", (time.time() - 60,) * 2)
+    code = "import fcntl, sys\nheld = [open(name, 'w') for name in sys.argv[1:]]\n"
+    code += "for one in held:\n    fcntl.lockf(one, fcntl.LOCK_EX)\nprint(flush=True)\nsys.stdin.read()"
+    locks = [str(spool / f"{one}.lock") for one in living]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *locks], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as owners:
+        assert owners.stdout
+        owners.stdout.readline()
+        reporter = make(base_url=back.url, resume="never")
+        reporter.start_session("1.0")
+        back.wait_for(lambda: orphan["session_id"] in back.sessions)
+        owners.communicate()
+    assert not any(one in back.sessions for one in living)
+    assert len(pages(spool)) >= 60
+
+
+def test_a_page_that_never_gets_through_keeps_nobody_from_reporting(
+    orphan: dict[str, Any], empty: Address, make: MakeReporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Something on the way dislikes that one: it is tried ever more rarely, and is no outage."""
+
+    class Particular(FakeService):
+        def refusal(self, document: dict[str, Any]) -> Reply | None:
+            return Reply(500, "disliked") if document["replay"] else super().refusal(document)
+
+    with Particular(port=empty.port) as service:
+        reporter = make(base_url=service.url, resume="never")
+        reporter.start_session("1.0")
+        tries = service.wait_for(
+            lambda: times if len(times := [one.at for one in service.posts() if one.document["replay"]]) == 4 else None
+        )
+        assert tries[3] - tries[2] >= 2
+        reporter.increment_jobs_found()
+        assert reporter.flush()
+        reporter.close()
+    assert orphan["session_id"] not in service.sessions
+    assert "get through" not in caplog.text
 
 
 def test_200_outcomes_fit_into_a_page_and_all_arrive(
