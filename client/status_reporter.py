@@ -109,7 +109,7 @@ _STREAM_RETRY_S = 600.0  # after a stream that cannot work here
 _TICK_S = 2.0  # each thread looks around at least this often: so soon a wake-up, or a thread that died, is noticed
 _GAP_S = 20.0  # the shortest sleep of the computer that is told
 _SLICE_S = 0.05  # of a wait: how late a stop or Ctrl-C may be noticed
-_BACK_S = 30.0  # within which a bot reports once its stream shows that the network is back
+_BACK_S = 45.0  # within which a bot reports once its stream shows that the network is back
 _DEGRADED_S = 15.0  # between heartbeats while commands cannot be pushed
 _FAILING_EXIT_S = 0.3  # how long an end is waited for when the last attempt failed
 _LATE_S = 5.0  # of one write to the disk; then `status` says so
@@ -691,10 +691,14 @@ class _Ledger:
             self.urgent = True
         self.promise(receipt)
 
-    def hear(self, command_id: str) -> bool:
-        """Notes a command as received; True the first time."""
-        if command_id in self.commands or len(self.commands) >= _MAX_LISTED:
+    def hear(self, command_id: str, *, stop: bool) -> bool:
+        """Notes a command as received; True the first time. When there are too many, a stop takes the place of another."""
+        if command_id in self.commands:
             return False
+        if len(self.commands) >= _MAX_LISTED:
+            if not stop:
+                return False
+            del self.commands[next(iter(self.commands))]
         self.commands[command_id] = False
         self._hurry()
         return True
@@ -2590,11 +2594,12 @@ class _Keeper(_Worker):
         ledger = self._ledger
         if instance_id != ledger.instance_id or ledger.run is None or not isinstance(commands, list):
             return
-        for command in commands[:_MAX_LISTED]:
+        for command in commands:
             if not isinstance(command, dict) or not isinstance(command.get("id"), str):
                 continue
-            if ledger.hear(command["id"][:64]) and command.get("type") == "stop":
-                ledger.run.stop = _Stop(command["id"][:64], _optional_text(command.get("reason"), 200))
+            command_id, is_stop = _text(command["id"], 64), command.get("type") == "stop"
+            if ledger.hear(command_id, stop=is_stop and ledger.run.stop is None) and is_stop:
+                ledger.run.stop = _Stop(command_id, _optional_text(command.get("reason"), 200))
         self.call_back(_at)
 
     def call_back(self, _at: float) -> None:
@@ -2658,8 +2663,9 @@ class _OnStop:
 
     def run(self, stop: _Stop) -> None:
         if self._ran_for != stop.id:
-            self._ran_for = stop.id
-            threading.Thread(target=self._call, name="status-reporter-on-stop", daemon=True).start()
+            with contextlib.suppress(RuntimeError):  # no thread to be had: tried again with the next answer
+                threading.Thread(target=self._call, name="status-reporter-on-stop", daemon=True).start()
+                self._ran_for = stop.id
 
     def _call(self) -> None:
         # A bot that is called has been told: the session that it ends now was stopped.
