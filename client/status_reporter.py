@@ -266,8 +266,8 @@ _SECRET_PLACES = (  # words of which one must be there, a cheap look first; the 
     (
         ("pass", "pwd", "token", "secret", "cookie", "authorization", "credential", "api", "otp", "sig", "auth"),
         re.compile(
-            rf"(?i)((?:(?:{_SECRET}|(?<![a-z])otp)[\w.-]*|(?<=[?&])(?:sig|signature|auth))[\"']?\s*[:=]\s*)"
-            r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s&;,\"'<>#]+)"
+            rf"(?i)((?:(?:{_SECRET}|(?<![a-z])otp)[\w.-]*|(?<=[?&])(?:sig|signature|auth))\\?[\"']?\s*[:=]>?\s*)"
+            r"(?:\\?\"[^\"\n]*(?:\"|$)|\\?'[^'\n]*(?:'|$)|[^\s&;,\"'<>#]+)"  # also one cut before its second mark
         ),
         r"\1***",
     ),
@@ -291,8 +291,11 @@ class _Mask:
 
     def text(self, text: str, limit: int = 200) -> str:
         """The text without secrets and with `~` for the person's home; `limit` characters at most."""
-        if self._token and self._token in text:
+        if self._token:
             text = text.replace(self._token, "***")
+            cut = text.rfind(self._token[:8])  # all texts come shortened: this one may be short of the token's end
+            if cut >= 0 and self._token.startswith(text[cut:]):
+                text = text[:cut] + "***"
         if self._home:
             text = self._home.sub("~", text)
         if _SUSPECT.search(text):

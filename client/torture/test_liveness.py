@@ -102,7 +102,7 @@ def test_heartbeats_of_a_fleet(figures: Figures) -> None:
     ("how", "seconds"), [("loop", 3), ("pattern", 2), pytest.param("pattern", 20, marks=pytest.mark.long)]
 )
 def test_hung_bot(
-    reference: ReferenceService, start_bot: StartBot, python: Python, how: str, seconds: int, figures: Figures
+    reference: ReferenceService, start_bot: StartBot, python: Python, *, how: str, seconds: int, figures: Figures
 ) -> None:
     """T29: a bot in an endless loop still beats, and one in a C call that lets nobody run beats again right after it.
 
@@ -240,7 +240,13 @@ def test_computer_sleeps(
 @pytest.mark.long
 @pytest.mark.parametrize("shift_s", [-DAY_S, DAY_S], ids=["back", "forward"])
 def test_clock_is_set(
-    reference: ReferenceService, start_bot: StartBot, python: Python, clocks: Clocks, shift_s: float, figures: Figures
+    reference: ReferenceService,
+    start_bot: StartBot,
+    python: Python,
+    *,
+    clocks: Clocks,
+    shift_s: float,
+    figures: Figures,
 ) -> None:
     """T33: a clock that somebody sets a day back or forward changes no interval, and is no sleep."""
     settings = {"heartbeat_interval": 1}
@@ -298,6 +304,7 @@ def test_clock_is_set_between_two_bots(
     reference: ReferenceService,
     start_bot: StartBot,
     python: Python,
+    *,
     clocks: Clocks,
     shift_s: float,
     follows: bool,

@@ -17,7 +17,7 @@ from stage import Stage
 
 def workers(reporter: Any) -> list[Any]:
     """The reporter's threads as it has them itself."""
-    keeper = reporter._keeper  # noqa: SLF001 -- what no bot can reach, but any bug could hit
+    keeper = reporter._keeper
     return [keeper.sender, keeper.stream, keeper.spool, keeper]
 
 
@@ -40,7 +40,7 @@ def throw(thread: threading.Thread) -> None:
 
 def hit(worker: Any, how: str) -> None:
     """Brings one thread down; with "kill" it has ended when this returns."""
-    victim, before = worker._thread, worker.restarts  # noqa: SLF001 -- see above
+    victim, before = worker._thread, worker.restarts
     if how == "raise":
         spoil(worker)
         if hasattr(worker, "aim"):  # a stream that is heard goes on for ever
@@ -55,7 +55,7 @@ def hit(worker: Any, how: str) -> None:
 
 def is_back(worker: Any, before: int) -> bool:
     """Whether it had to begin anew, and did."""
-    return worker.restarts > before and worker._thread.is_alive()  # noqa: SLF001 -- see above
+    return worker.restarts > before and worker._thread.is_alive()
 
 
 def main() -> None:
