@@ -266,7 +266,7 @@ _SECRET_PLACES = (  # words of which one must be there, a cheap look first; the 
     (
         ("pass", "pwd", "token", "secret", "cookie", "authorization", "credential", "api", "otp", "sig", "auth"),
         re.compile(
-            rf"(?i)((?:(?:{_SECRET}|(?<![a-z])otp)[\w.-]*|(?<=[?&])(?:sig|signature|auth))\\?[\"']?\s*[:=]>?\s*)"
+            rf"(?i)((?:(?:{_SECRET}|(?<![a-z])otp)[\w.-]{{0,64}}|(?<=[?&])(?:sig|signature|auth))\\?[\"']?\s*[:=]>?\s*)"
             r"(?:\\?\"[^\"\n]*(?:\"|$)|\\?'[^'\n]*(?:'|$)|[^\s&;,\"'<>#]+)"  # also one cut before its second mark
         ),
         r"\1***",
