@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import json
 import os
 import random
@@ -14,7 +15,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from torture.bot import Bot, StartBot
@@ -26,19 +27,24 @@ from torture.oracle import assert_exact, assert_within
 from torture.pythons import Python
 from torture.services import ReferenceService, Service
 from torture.spool_folder import SpoolFolder
-from torture.strace import changed_files, tampered, watched
+from torture.strace import changes, injected, slowed, tampered, watched, without_complaints
 
 LOSS_S = 0.25  # of calls, that a kill may cost
 EXIT_S = 2.0 + 0.3  # what an end may take: exit_timeout, and a moment
 SILENT = Fault(silent=True)
+WELL = Fault()
 MAX_PAGES = 50
 NEVER = {"resume": "never"}
 
 
-@pytest.fixture
-def spool(home: Path) -> SpoolFolder:
-    """Where the bots of this case spool."""
-    return SpoolFolder.of(home)
+def problem(code: int, name: str) -> bytes:
+    """A problem as the service would answer it."""
+    body = json.dumps({"type": f"urn:botlight:problem:{name}", "status": code, "code": name})
+    head = f"HTTP/1.1 {code} x\r\nX-Status-Api: 1\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+REFUSED = Fault(answer=problem(422, "invalid"))
 
 
 def do(bot: Bot, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -68,23 +74,54 @@ def leave(bot: Bot) -> None:
     bot.wait()
 
 
-def drain(service: Service, start_bot: StartBot, python: Python, spool: SpoolFolder) -> None:
-    """Bots that come and go until all is delivered that others have left."""
-    for _ in range(20):
-        start_bot(service, python, "ends", how="completed", alone=True, settings=NEVER).wait()
-        if spool.empty:
-            return
-    raise AssertionError(f"never delivered: {list(spool.path.iterdir())}")
+class Scene(NamedTuple):
+    """What a case about disks needs: where the bots report, which they are, where they live."""
+
+    service: Service
+    start_bot: StartBot
+    python: Python
+    home: Path
+
+    @property
+    def spool(self) -> SpoolFolder:
+        """Where its bots spool."""
+        return SpoolFolder.of(self.home)
+
+    @property
+    def temporary(self) -> SpoolFolder:
+        """Where they do when they cannot there, if `tmp` in their home is their temporary folder."""
+        return SpoolFolder(self.home / "tmp" / f"status_reporter-{os.getuid()}")
+
+    def start(self, script: str, **more: Any) -> Bot:
+        """A bot."""
+        return self.start_bot(self.service, self.python, script, **more)
+
+    def pass_by(self) -> None:
+        """A bot that comes and goes, in a session of its own, and has time to deliver what others have left."""
+        self.start("ends", how="completed", alone=True, settings=NEVER).wait()
+
+    def drain(self) -> None:
+        """Bots that come and go until all is delivered."""
+        for _ in range(20):
+            self.pass_by()
+            if self.spool.empty:
+                return
+        raise AssertionError(f"never delivered: {list(self.spool.path.iterdir())}")
+
+    def orphan(self, found: int = 3) -> dict[str, Any]:
+        """The page of a bot that was killed before the service, which is down, heard of anything."""
+        bot = self.start("puppet", settings=NEVER)
+        do(bot, "start_session", "1.0")
+        do(bot, "increment_jobs_found", found)
+        self.spool.wait_for_found(bot.pid, found)
+        bot.kill()
+        return next(page for page in self.spool.pages().values() if page["pid"] == bot.pid)
 
 
-def orphan(service: Service, start_bot: StartBot, python: Python, spool: SpoolFolder, found: int = 3) -> dict[str, Any]:
-    """The page of a bot that was killed before the service, which is down now, heard of anything."""
-    bot = start_bot(service, python, "puppet", settings=NEVER)
-    do(bot, "start_session", "1.0")
-    do(bot, "increment_jobs_found", found)
-    spool.wait_for_found(bot.pid, found)
-    bot.kill()
-    return next(page for page in spool.pages().values() if page["pid"] == bot.pid)
+@pytest.fixture
+def scene(reference: ReferenceService, start_bot: StartBot, python: Python, home: Path) -> Scene:
+    """The bots of one user, who report to the reference server."""
+    return Scene(reference, start_bot, python, home)
 
 
 # T46
@@ -99,7 +136,7 @@ def counted(bot: Bot) -> tuple[int, int]:
     last_at, most = counts[-1]
     wrote_at = max((one["at"] for one in bot.said if one["word"] == "wrote" and one["at"] <= last_at), default=last_at)
     until = last_at - max(LOSS_S, last_at - wrote_at + 0.15)
-    return most, max((before[1] for before, now in zip(counts, counts[1:], strict=False) if now[0] <= until), default=0)
+    return most, max((before[1] for before, now in itertools.pairwise(counts) if now[0] <= until), default=0)
 
 
 def missed_s(bot: Bot, on_disk: int) -> float:
@@ -110,62 +147,58 @@ def missed_s(bot: Bot, on_disk: int) -> float:
 
 
 @pytest.mark.parametrize("runs", [8, pytest.param(300, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
-def test_kills_at_any_moment(
-    reference: ReferenceService, start_bot: StartBot, python: Python, spool: SpoolFolder, runs: int, figures: Figures
-) -> None:
+def test_kills_at_any_moment(scene: Scene, runs: int, figures: Figures) -> None:
     """T46: whenever a bot is killed, its page is whole, says never more than the truth, and lacks a quarter of a second at most."""
     chance = random.Random(46)
     most = least = on_disk = 0
     worst = 0.0
     for n in range(runs):
-        weather(reference, n // 2 % 3)
-        bot = start_bot(reference, python, "tally", rate=2_000)
+        weather(scene.service, n // 2 % 3)
+        bot = scene.start("tally", rate=2_000)
         if n % 4 < 3:
             bot.heard("ready")
         time.sleep(chance.uniform(0, 0.7))
         bot.kill()
         bot.close()
         upper, lower = counted(bot)
-        found = spool.found(bot.pid) or 0
+        found = scene.spool.found(bot.pid) or 0
         assert lower <= found <= upper, bot.said[-50:]
         most, least, on_disk = most + upper, least + lower, on_disk + found
         worst = max(worst, missed_s(bot, found))
         if n % 24 == 23:
-            weather(reference, 0)
-            drain(reference, start_bot, python, spool)
-    weather(reference, 0)
-    drain(reference, start_bot, python, spool)
-    assert_within(reference, {"jobs_found": most}, {"jobs_found": most - max(least, on_disk)})
-    figures.add("T46", f"calls lost by a kill, the worst of {runs}", worst, "s", python)
+            weather(scene.service, 0)
+            scene.drain()
+    weather(scene.service, 0)
+    scene.drain()
+    assert_within(scene.service, {"jobs_found": most}, {"jobs_found": most - max(least, on_disk)})
+    figures.add("T46", f"calls lost by a kill, the worst of {runs}", worst, "s", scene.python)
 
 
-def weather(service: ReferenceService, kind: int) -> None:
+def weather(service: Service, kind: int) -> None:
     """0: the service is there; 1: it refuses connections; 2: it takes them and is silent."""
     service.proxy.down()
-    service.proxy.plan = (lambda _: SILENT) if kind == 2 else (lambda _: Fault())
+    service.proxy.plan = (lambda _: SILENT) if kind == 2 else (lambda _: WELL)
     if kind != 1:
         service.proxy.up()
 
 
 @pytest.mark.parametrize("delivered", [3, pytest.param(MAX_PAGES, marks=[pytest.mark.long, pytest.mark.timeout(300)])])
-def test_more_left_than_is_kept(
-    reference: ReferenceService, start_bot: StartBot, python: Python, spool: SpoolFolder, delivered: int
-) -> None:
+def test_more_left_than_is_kept(scene: Scene, delivered: int) -> None:
     """T46: of the pages of many killed bots the newest fifty are kept and delivered; the older ones are dropped, and that is said."""
-    reference.down()
-    page = orphan(reference, start_bot, python, spool)
-    shutil.rmtree(spool.path)
-    spool.path.mkdir(0o700)
-    names = [spool.put(page, age_s=1_000 - n, pid=1) for n in range(60)]
-    reference.up()
-    bot = start_bot(reference, python, "puppet", log=True, settings=NEVER)
+    scene.service.down()
+    page = scene.orphan()
+    shutil.rmtree(scene.spool.path)
+    scene.spool.path.mkdir(0o700)
+    names = [scene.spool.put(page, age_s=1_000 - n, pid=1) for n in range(60)]
+    scene.service.up()
+    bot = scene.start("puppet", log=True, settings=NEVER)
     do(bot, "start_session", "1.0")
     line = bot.heard("log")
     assert (line["level"], line["text"][:38]) == ("WARNING", "10 undelivered pages of the spool were")
-    assert not set(names[:10]) & spool.pages().keys()
-    wait_for(lambda: len(reference.sessions()) == delivered + 1, delivered * 2 + 20)
-    assert {one["id"] for one in reference.sessions()} <= {*names[10:], status(bot)["session_id"]}
-    assert len(spool.files()) >= MAX_PAGES - delivered
+    assert not set(names[:10]) & scene.spool.pages().keys()
+    wait_for(lambda: len(scene.service.sessions()) == delivered + 1, delivered * 2 + 20)
+    assert {one["id"] for one in scene.service.sessions()} <= {*names[10:], status(bot)["session_id"]}
+    assert len(scene.spool.files()) >= MAX_PAGES - delivered
     assert sum(one["word"] == "log" for one in bot.said) == 1
     leave(bot)
 
@@ -173,55 +206,51 @@ def test_more_left_than_is_kept(
 # T47
 
 
-def test_full_before_it_begins(
-    reference: ReferenceService, start_bot: StartBot, python: Python, spool: SpoolFolder
-) -> None:
+def test_full_before_it_begins(scene: Scene) -> None:
     """T47: on a disk that is full from the start all is delivered by the network, that is noted, and the page comes with the room."""
-    bot = start_bot(reference, python, "puppet", before=functools.partial(size_limit, 0))
+    bot = scene.start("puppet", before=functools.partial(size_limit, 0))
     do(bot, "start_session", "1.0")
     do(bot, "increment_jobs_found", 3)
     assert do(bot, "flush", 10)
-    assert_exact(reference, {"jobs_found": 3})
+    assert_exact(scene.service, {"jobs_found": 3})
     noted(bot, "File too large")
-    assert spool.files() == set()
+    assert scene.spool.files() == set()
     size_limit(-1, bot.pid)
-    spool.wait_for_found(bot.pid, 3)
+    scene.spool.wait_for_found(bot.pid, 3)
     wait_for(lambda: status(bot)["spool_ok"])
     leave(bot)
-    assert spool.empty
+    assert scene.spool.empty
 
 
-def test_full_meanwhile_and_to_the_end(
-    reference: ReferenceService, start_bot: StartBot, python: Python, spool: SpoolFolder
-) -> None:
+def test_full_meanwhile_and_to_the_end(scene: Scene) -> None:
     """T47: wherever a write is cut short the page before stays; what it holds is delivered although the end found no room."""
-    bot = start_bot(reference, python, "puppet")
+    bot = scene.start("puppet")
     do(bot, "start_session", "1.0")
     do(bot, "increment_jobs_found", 5)
     assert do(bot, "flush", 10)
-    wait_for(lambda: spool.found(bot.pid) == 5 and not spool.files("tmp"))
+    wait_for(lambda: scene.spool.found(bot.pid) == 5 and not scene.spool.files("tmp"))
     for n, room in enumerate((0, 1, 200, 600)):
         size_limit(room, bot.pid)
         do(bot, "increment_jobs_found", 1)
         assert do(bot, "flush", 10)
         noted(bot, "File too large")
-        assert spool.found(bot.pid) == 5 + n
+        assert scene.spool.found(bot.pid) == 5 + n
         size_limit(-1, bot.pid)
-        spool.wait_for_found(bot.pid, 6 + n)
-    reference.down()
+        scene.spool.wait_for_found(bot.pid, 6 + n)
+    scene.service.down()
     do(bot, "increment_jobs_found", 2)
-    spool.wait_for_found(bot.pid, 11)
+    scene.spool.wait_for_found(bot.pid, 11)
     size_limit(0, bot.pid)
     do(bot, "increment_jobs_found", 100)
     noted(bot, "File too large")
     assert do(bot, "complete_session") is False
     bot.say(exit=0)
     bot.wait()
-    assert spool.found(bot.pid) == 11
-    assert spool.files("tmp") == set()
-    reference.up()
-    drain(reference, start_bot, python, spool)
-    assert_exact(reference, {"jobs_found": 11})  # the rest had neither disk nor network
+    assert scene.spool.found(bot.pid) == 11
+    assert scene.spool.files("tmp") == set()
+    scene.service.up()
+    scene.drain()
+    assert_exact(scene.service, {"jobs_found": 11})  # the rest had neither disk nor network
 
 
 @pytest.fixture
@@ -235,38 +264,34 @@ def small_disk(home: Path, request: pytest.FixtureRequest) -> Iterator[Disk]:
 
 
 @pytest.mark.root
-def test_small_disk_full_before(
-    reference: ReferenceService, small_disk: Disk, start_bot: StartBot, python: Python, spool: SpoolFolder
-) -> None:
+def test_small_disk_full_before(scene: Scene, small_disk: Disk) -> None:
     """T47: a disk that is full keeps neither old pages from being delivered nor new ones from being written once there is room."""
-    reference.down()
-    orphan(reference, start_bot, python, spool)
+    scene.service.down()
+    scene.orphan()
     small_disk.fill()
-    bot = start_bot(reference, python, "puppet", settings=NEVER)
+    bot = scene.start("puppet", settings=NEVER)
     do(bot, "start_session", "1.0")
     do(bot, "increment_jobs_found", 4)
     noted(bot, "No space left on device")
-    assert len(spool.pages()) == 1
-    reference.up()
-    assert_exact(reference, {"jobs_found": 7})
-    spool.wait_for_found(bot.pid, 4)  # in the room of the page that was delivered
+    assert len(scene.spool.pages()) == 1
+    scene.service.up()
+    assert_exact(scene.service, {"jobs_found": 7})
+    scene.spool.wait_for_found(bot.pid, 4)  # in the room of the page that was delivered
     leave(bot)
-    assert spool.empty
+    assert scene.spool.empty
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("small_disk", [("size=64k",), ("size=64k,nr_inodes=9",)], indirect=True)
 @pytest.mark.parametrize("end", [False, True])
-def test_small_disk_full_meanwhile(
-    reference: ReferenceService, small_disk: Disk, start_bot: StartBot, python: Python, spool: SpoolFolder, end: bool
-) -> None:
+def test_small_disk_full_meanwhile(scene: Scene, small_disk: Disk, end: bool) -> None:
     """T47: a disk that fills up, with bytes or with files, leaves the old page whole; it heals, or delivers that when it is too late."""
     if end:
-        reference.down()
-    bot = start_bot(reference, python, "puppet")
+        scene.service.down()
+    bot = scene.start("puppet")
     do(bot, "start_session", "1.0")
     do(bot, "increment_jobs_found", 5)
-    spool.wait_for_found(bot.pid, 5)
+    scene.spool.wait_for_found(bot.pid, 5)
     wait_for(lambda: status(bot)["spool_ok"])
     with contextlib.suppress(OSError):
         for n in range(9):
@@ -274,24 +299,24 @@ def test_small_disk_full_meanwhile(
     small_disk.fill()
     do(bot, "increment_jobs_found", 4)
     noted(bot, "No space left on device")
-    assert spool.found(bot.pid) == 5
+    assert scene.spool.found(bot.pid) == 5
     if end:
         assert do(bot, "complete_session") is False
         bot.say(exit=0)
         bot.wait()
-        assert spool.found(bot.pid) == 5
-        reference.up()
-        drain(reference, start_bot, python, spool)
-        assert_exact(reference, {"jobs_found": 5})  # the rest had neither disk nor network
+        assert scene.spool.found(bot.pid) == 5
+        scene.service.up()
+        scene.drain()
+        assert_exact(scene.service, {"jobs_found": 5})  # the rest had neither disk nor network
         return
     assert do(bot, "flush", 10)
-    assert_exact(reference, {"jobs_found": 9})
+    assert_exact(scene.service, {"jobs_found": 9})
     for path in small_disk.place.glob("small-*"):
         path.unlink()
     small_disk.clear()
-    spool.wait_for_found(bot.pid, 9)
+    scene.spool.wait_for_found(bot.pid, 9)
     leave(bot)
-    assert spool.empty
+    assert scene.spool.empty
 
 
 # T48
@@ -351,109 +376,89 @@ def tree(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(("spoil", "phrase"), SPOILT)
-def test_place_spoilt(
-    reference: ReferenceService,
-    start_bot: StartBot,
-    python: Python,
-    spool: SpoolFolder,
-    home: Path,
-    spoil: Callable[[Path], None],
-    phrase: str,
-) -> None:
+def test_place_spoilt(scene: Scene, spoil: Callable[[Path], None], phrase: str) -> None:
     """T48: where the spool's place cannot be had, the temporary folder serves; where that cannot either, the memory, and it is noted."""
-    spoil(spool.path)
-    before = tree(spool.path)
-    temporary = SpoolFolder(home / "tmp" / f"status_reporter-{os.getuid()}")
-    settings = {"env": {"TMPDIR": str(home / "tmp")}, "before": give_up_root}
-    bot = start_bot(reference, python, "puppet", **settings)
+    spoil(scene.spool.path)
+    before = tree(scene.spool.path)
+    settings = {"env": {"TMPDIR": str(scene.home / "tmp")}, "before": give_up_root}
+    bot = scene.start("puppet", **settings)
     session_id = do(bot, "start_session", "1.0")
-    reference.down()
+    scene.service.down()
     do(bot, "increment_jobs_found", 3)
-    temporary.wait_for_found(bot.pid, 3)
-    assert status(bot)["spool_path"] == str(temporary.path)
+    scene.temporary.wait_for_found(bot.pid, 3)
+    assert status(bot)["spool_path"] == str(scene.temporary.path)
     bot.kill()
-    reference.up()
-    bot = start_bot(reference, python, "puppet", **settings)
+    scene.service.up()
+    bot = scene.start("puppet", **settings)
     assert do(bot, "start_session", "1.0") == session_id
     leave(bot)
-    assert_exact(reference, {"jobs_found": 3}, session_id)
-    assert temporary.empty
-    shutil.rmtree(home / "tmp")
-    spoil(temporary.path)
-    bot = start_bot(reference, python, "puppet", **settings)
+    assert_exact(scene.service, {"jobs_found": 3}, session_id)
+    assert scene.temporary.empty
+    shutil.rmtree(scene.home / "tmp")
+    spoil(scene.temporary.path)
+    bot = scene.start("puppet", **settings)
     do(bot, "start_session", "1.0")
     do(bot, "increment_jobs_found", 4)
     noted(bot, phrase)
     assert status(bot)["spool_path"] is None
     leave(bot)
-    assert_exact(reference, {"jobs_found": 7})
-    assert tree(spool.path) == before
-    assert not [one for one in tree(temporary.path) if one.endswith((".json", ".lock", ".tmp"))]
+    assert_exact(scene.service, {"jobs_found": 7})
+    assert tree(scene.spool.path) == before
+    assert not [one for one in tree(scene.temporary.path) if one.endswith((".json", ".lock", ".tmp"))]
 
 
 @pytest.mark.parametrize("place", ["/nonexistent", "/dev/null", "relative", ""])
-def test_no_home(reference: ReferenceService, start_bot: StartBot, python: Python, home: Path, place: str) -> None:
+def test_no_home(scene: Scene, place: str) -> None:
     """T48: without a home there is the temporary folder, and a home that is missing is not made."""
-    (home / "tmp").mkdir()
-    env = {"HOME": place, "XDG_STATE_HOME": "", "TMPDIR": str(home / "tmp")}
-    bot = start_bot(reference, python, "puppet", env=env)
+    (scene.home / "tmp").mkdir()
+    env = {"HOME": place, "XDG_STATE_HOME": "", "TMPDIR": str(scene.home / "tmp")}
+    bot = scene.start("puppet", env=env)
     do(bot, "start_session", "1.0")
     do(bot, "increment_jobs_found", 3)
-    temporary = SpoolFolder(home / "tmp" / f"status_reporter-{os.getuid()}")
     if place or os.getuid() != 0:
-        temporary.wait_for_found(bot.pid, 3)
+        scene.temporary.wait_for_found(bot.pid, 3)
     leave(bot)
-    assert_exact(reference, {"jobs_found": 3})
+    assert_exact(scene.service, {"jobs_found": 3})
     assert not Path("/nonexistent").exists()
-    assert not (home / "relative").exists()
+    assert not (scene.home / "relative").exists()
 
 
-def test_place_spoilt_meanwhile(
-    reference: ReferenceService, start_bot: StartBot, python: Python, spool: SpoolFolder
-) -> None:
+def test_place_spoilt_meanwhile(scene: Scene) -> None:
     """T48: a folder that may only be read from now on keeps its page; that is noted, and over when it may be written to again."""
-    bot = start_bot(reference, python, "puppet", before=give_up_root)
+    bot = scene.start("puppet", before=give_up_root)
     do(bot, "start_session", "1.0")
     do(bot, "increment_jobs_found", 3)
-    spool.wait_for_found(bot.pid, 3)
-    spool.path.chmod(0o500)
+    scene.spool.wait_for_found(bot.pid, 3)
+    scene.spool.path.chmod(0o500)
     do(bot, "increment_jobs_found", 4)
     assert do(bot, "flush", 10)
     noted(bot, "Permission denied")
-    assert spool.found(bot.pid) == 3
-    spool.path.chmod(0o700)
-    spool.wait_for_found(bot.pid, 7)
+    assert scene.spool.found(bot.pid) == 3
+    scene.spool.path.chmod(0o700)
+    scene.spool.wait_for_found(bot.pid, 7)
     leave(bot)
-    assert spool.empty
-    assert_exact(reference, {"jobs_found": 7})
+    assert scene.spool.empty
+    assert_exact(scene.service, {"jobs_found": 7})
 
 
 @pytest.mark.root
-def test_read_only_disk(
-    reference: ReferenceService,
-    small_disk: Disk,
-    start_bot: StartBot,
-    python: Python,
-    spool: SpoolFolder,
-    home: Path,
-) -> None:
+def test_read_only_disk(scene: Scene, small_disk: Disk) -> None:
     """T48: on a disk that is read-only pages wait until it is not; bots spool in the temporary folder meanwhile."""
-    reference.down()
-    orphan(reference, start_bot, python, spool)
-    reference.up()
+    scene.service.down()
+    scene.orphan()
+    scene.service.up()
     small_disk.read_only()
-    (home / "tmp").mkdir()
-    bot = start_bot(reference, python, "puppet", env={"TMPDIR": str(home / "tmp")})
+    (scene.home / "tmp").mkdir()
+    bot = scene.start("puppet", env={"TMPDIR": str(scene.home / "tmp")})
     do(bot, "start_session", "1.0")
     do(bot, "increment_jobs_found", 4)
-    temporary = SpoolFolder(home / "tmp" / f"status_reporter-{os.getuid()}")
-    temporary.wait_for_found(bot.pid, 4)
+    scene.temporary.wait_for_found(bot.pid, 4)
     leave(bot)
-    assert_exact(reference, {"jobs_found": 4})
-    assert len(spool.pages()) == 1
+    assert_exact(scene.service, {"jobs_found": 4})
+    assert len(scene.spool.pages()) == 1
     small_disk.writable()
-    drain(reference, start_bot, python, spool)
-    assert_exact(reference, {"jobs_found": 7})
+    scene.drain()
+    assert_exact(scene.service, {"jobs_found": 7})
 
 
 # T49
@@ -468,30 +473,28 @@ def damages(raw: bytes, step: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("share", [22, pytest.param(0, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
-def test_damaged_pages(
-    reference: ReferenceService, start_bot: StartBot, python: Python, spool: SpoolFolder, share: int
-) -> None:
+def test_damaged_pages(scene: Scene, share: int) -> None:
     """T49: a page with a byte flipped or cut off anywhere is put aside, all of them, and the whole ones beside it are delivered."""
-    reference.down()
-    page = orphan(reference, start_bot, python, spool)
-    raw = spool.raw()
-    shutil.rmtree(spool.path)
-    reference.up()
+    scene.service.down()
+    page = scene.orphan()
+    raw = scene.spool.raw()
+    shutil.rmtree(scene.spool.path)
+    scene.service.up()
     spoilt = damages(raw, len(raw) // share + 1 if share else 1)
     whole = 0
     while spoilt:
         batch, spoilt = spoilt[:BATCH], spoilt[BATCH:]
-        spool.path.mkdir(0o700, exist_ok=True)
+        scene.spool.path.mkdir(0o700, exist_ok=True)
         names = {f"{uuid.uuid4()}.json": one for one in batch}
         for name, one in names.items():
-            (spool.path / name).write_bytes(one)
-        spool.put(page)
+            (scene.spool.path / name).write_bytes(one)
+        scene.spool.put(page)
         whole += 1
-        start_bot(reference, python, "ends", how="completed", alone=True, settings=NEVER).wait()
-        assert spool.files(where="corrupt") == names.keys()
-        assert spool.files() == spool.files("lock") == set()
-        assert_exact(reference, {"jobs_found": 3 * whole})
-        shutil.rmtree(spool.path)
+        scene.pass_by()
+        assert scene.spool.files(where="corrupt") == names.keys()
+        assert scene.spool.files() == scene.spool.files("lock") == set()
+        assert_exact(scene.service, {"jobs_found": 3 * whole})
+        shutil.rmtree(scene.spool.path)
 
 
 def deep(word: bytes) -> bytes:
@@ -514,15 +517,15 @@ CURIOUS = {
 }
 
 
-def test_curious_files(reference: ReferenceService, start_bot: StartBot, python: Python, spool: SpoolFolder) -> None:
+def test_curious_files(scene: Scene) -> None:
     """T49: whatever else lies in the spool, empty, huge, deep, strangely named, no page at all, keeps no page from being delivered."""
-    reference.down()
-    orphan(reference, start_bot, python, spool)
-    reference.up()
+    scene.service.down()
+    scene.orphan()
+    scene.service.up()
     names = {f"{uuid.uuid4()}.json" for _ in CURIOUS}
     for name, content in zip(sorted(names), CURIOUS.values(), strict=True):
-        (spool.path / name).write_bytes(content)
-    huge, pipe, folder, link = (spool.path / f"{uuid.uuid4()}.json" for _ in range(4))
+        (scene.spool.path / name).write_bytes(content)
+    huge, pipe, folder, link = (scene.spool.path / f"{uuid.uuid4()}.json" for _ in range(4))
     huge.touch()
     os.truncate(huge, 2**30)
     os.mkfifo(pipe)
@@ -531,12 +534,12 @@ def test_curious_files(reference: ReferenceService, start_bot: StartBot, python:
     names |= {one.name for one in (huge, pipe, folder, link)}
     strangers = [os.fsdecode(b"\xff\xfe\x80.json"), "UPPER.json", f"{uuid.uuid4()}.json~", ".json", "a b\nc.json"]
     for name in strangers:
-        (spool.path / name).write_text("mine")
-    bot = start_bot(reference, python, "puppet", settings=NEVER)
+        (scene.spool.path / name).write_text("mine")
+    bot = scene.start("puppet", settings=NEVER)
     do(bot, "start_session", "1.0")
-    assert_exact(reference, {"jobs_found": 3})
-    wait_for(lambda: {one.name for one in (spool.path / "corrupt").iterdir()} == names)
-    assert all((spool.path / name).read_text() == "mine" for name in strangers)
+    assert_exact(scene.service, {"jobs_found": 3})
+    wait_for(lambda: {one.name for one in (scene.spool.path / "corrupt").iterdir()} == names)
+    assert all((scene.spool.path / name).read_text() == "mine" for name in strangers)
     assert Path(f"/proc/{bot.pid}/statm").read_text().split()[1] < "99999999"
     assert status(bot)["restarts"] == 0
     leave(bot)
@@ -582,26 +585,260 @@ NONSENSE: list[dict[str, Any]] = [
 ]
 
 
-def test_pages_of_nonsense(
-    reference: ReferenceService, start_bot: StartBot, python: Python, spool: SpoolFolder
-) -> None:
+def test_pages_of_nonsense(scene: Scene) -> None:
     """T49: a page under a right checksum that no reporter can have written stops neither the others nor the bot's own reports."""
-    reference.down()
-    page = orphan(reference, start_bot, python, spool)
-    for n, changes in enumerate(NONSENSE):
-        spool.put(page, age_s=100 - n, **changes)
-    reference.up()
-    bot = start_bot(reference, python, "puppet")
+    scene.service.down()
+    page = scene.orphan()
+    for n, nonsense in enumerate(NONSENSE):
+        scene.spool.put(page, age_s=100 - n, **nonsense)
+    scene.service.up()
+    bot = scene.start("puppet")
     do(bot, "start_session", "1.0")
     do(bot, "increment_jobs_applied", 4)
     assert do(bot, "flush", 10), status(bot)
     leave(bot)
     for _ in range(5):
-        start_bot(reference, python, "ends", how="completed", alone=True, settings=NEVER).wait()
-        assert status_is_sound(reference)
-    assert page["session_id"] in {one["id"] for one in reference.sessions()}
+        scene.pass_by()
+        assert status_is_sound(scene.service)
+    assert page["session_id"] in {one["id"] for one in scene.service.sessions()}
 
 
-def status_is_sound(service: ReferenceService) -> bool:
+def status_is_sound(service: Service) -> bool:
     """Whether no count came of nonsense."""
     return all(float(one["jobs_applied"]) in (0, 4) for one in service.sessions())
+
+
+def test_what_others_made_there(scene: Scene) -> None:
+    """T49: what cannot be opened, moved or removed, too old, damaged or refused, keeps no page from being delivered."""
+    scene.service.down()
+    page = scene.orphan()
+    old = scene.spool.put(page, age_s=15 * 86_400)
+    (scene.spool.path / f"{old}.lock").mkdir()
+    damaged = scene.spool.path / f"{uuid.uuid4()}.json"
+    damaged.write_text("no page")
+    refused = scene.spool.put(page, age_s=100)
+    for name in ("corrupt", "rejected"):
+        (scene.spool.path / name).write_text("mine")
+    scene.service.proxy.plan = lambda one: REFUSED if one.request.document.get("session_id") == refused else WELL
+    scene.service.up()
+    bot = scene.start("puppet", settings=NEVER)
+    do(bot, "start_session", "1.0")
+    assert_exact(scene.service, {"jobs_found": 3})
+    assert damaged.read_text() == "no page"
+    assert {old, refused, damaged.stem} <= {name.removesuffix(".json") for name in scene.spool.files()}
+    leave(bot)
+
+
+# T50
+
+
+def test_rename_refused_twice(scene: Scene, tmp_path: Path) -> None:
+    """T50: a file that somebody else looks into just now is waited for, and nobody waits with us."""
+    log = tmp_path / "log"
+    bot = scene.start("puppet", prefix=tampered(log, renames="error=EACCES:when=1..2"))
+    do(bot, "start_session", "1.0")
+    do(bot, "increment_jobs_found", 3)
+    scene.spool.wait_for_found(bot.pid, 3)
+    wait_for(lambda: status(bot)["spool_ok"], what=lambda: status(bot))
+    leave(bot)
+    assert scene.spool.empty
+    assert injected(log) == 2
+    assert_exact(scene.service, {"jobs_found": 3})
+
+
+def test_rename_refused_always(scene: Scene, tmp_path: Path) -> None:
+    """T50: where the old page cannot be replaced any more it stays whole; the network delivers, and no end takes longer."""
+    log = tmp_path / "log"
+    bot = scene.start("puppet", prefix=tampered(log, renames="error=EACCES:when=2+"))
+    do(bot, "increment_jobs_found", 3)
+    do(bot, "start_session", "1.0")
+    scene.spool.wait_for_found(bot.pid, 3)
+    do(bot, "increment_jobs_found", 4)
+    assert do(bot, "flush", 10)
+    noted(bot, "Permission denied")
+    scene.service.down()
+    do(bot, "increment_jobs_found", 1)
+    check_end(bot)
+    assert injected(log) >= 5
+    assert scene.spool.found(bot.pid) == 3
+    assert scene.spool.files("tmp") == set()
+    scene.service.up()
+    scene.drain()
+    assert_exact(scene.service, {"jobs_found": 7})  # the last one had neither disk nor network
+
+
+def check_end(bot: Bot) -> None:
+    """Ends a puppet whose last words nobody can take; it may take no longer than any end.
+
+    What is timed is the bot's own end: strace buries a thread whose call it holds back only when that call's time has come.
+    """
+    began = time.monotonic()
+    assert do(bot, "complete_session") is False
+    bot.say(exit=0)
+    took = bot.heard("gone")["at"] - began
+    assert took <= EXIT_S, f"{took:.2f} s"
+    bot.wait(code=None)
+    assert (bot.process.returncode, bot.out, without_complaints(bot.err)) == (0, "", "")
+
+
+# T51
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_killed_before_a_page_is_removed(
+    service: Service, start_bot: StartBot, python: Python, home: Path, nth: int
+) -> None:
+    """T51: killed after the acknowledgement, before the page, what was half written or the lock is removed: nothing is told twice."""
+    scene = Scene(service, start_bot, python, home)
+    bot = scene.start("puppet", prefix=tampered(home / "log", unlinks=f"signal=KILL:when={nth}"))
+    session_id = do(bot, "start_session", "1.0")
+    do(bot, "increment_jobs_found", 3)
+    bot.say(do="complete_session")
+    bot.wait(code=-signal.SIGKILL)
+    assert_exact(service, {"jobs_found": 3})
+    assert len(scene.spool.files()) == (nth == 1)
+    assert len(scene.spool.files("lock")) == 1
+    scene.drain()
+    assert_exact(service, {"jobs_found": 3}, session_id)
+    assert service.session(session_id)["status"] == "completed"
+
+
+def test_killed_before_a_replayed_page_is_removed(
+    service: Service, start_bot: StartBot, python: Python, home: Path
+) -> None:
+    """T51: what one bot has delivered in the place of another and could not remove the next delivers again, to no effect."""
+    scene = Scene(service, start_bot, python, home)
+    service.proxy.plan = lambda _: Fault(reset="before")
+    page = scene.orphan()
+    service.proxy.plan = lambda _: WELL
+    bot = scene.start("puppet", prefix=tampered(home / "log", unlinks="signal=KILL:when=1"), settings=NEVER)
+    bot.say(do="start_session", args=["1.0"])
+    bot.wait(code=-signal.SIGKILL)
+    assert_exact(service, {"jobs_found": 3}, page["session_id"])
+    assert page["instance_id"] in scene.spool.pages()
+    scene.drain()
+    replays = [one for one in service.journal.posts(session_id=page["session_id"]) if one.document["replay"]]
+    assert len(replays) == 2
+    assert_exact(service, {"jobs_found": 3})
+
+
+# T52
+
+
+class Crowd:
+    """Bots of one token that start at once; with `logs`, what they do to files is written down there."""
+
+    def __init__(self, scene: Scene, n: int, logs: Path | None) -> None:
+        self._logs = [logs and logs / str(uuid.uuid4()) for _ in range(n)]
+        self.bots = [scene.start("puppet", prefix=watched(log) if log else ()) for log in self._logs]
+        self.pids = {bot.pid for bot in self.bots}
+        for bot in self.bots:
+            bot.heard("ready")
+        for bot in self.bots:
+            bot.say(do="start_session", args=["1.0"])
+        self.sessions = [bot.heard("did")["answer"] for bot in self.bots]
+        for bot in self.bots:
+            do(bot, "increment_jobs_found", 1)
+        for bot in self.bots:
+            assert do(bot, "flush", 20)
+
+    def check_touched(self, owners: dict[str, int], orphans: set[str]) -> None:
+        """None has done anything to the page of another that lives: it may try that one's lock, and that is all."""
+        for bot, log in zip(self.bots, self._logs, strict=True):
+            foreign = {file for file, pid in owners.items() if pid != bot.pid} - orphans
+            for call, name in changes(log) if log else ():
+                assert name[:36] not in foreign or (call.startswith("open") and name.endswith(".lock")), (call, name)
+
+
+@pytest.mark.parametrize("n", [3, pytest.param(20, marks=[pytest.mark.long, pytest.mark.timeout(300)])])
+def test_several_at_once(scene: Scene, tmp_path: Path, n: int) -> None:
+    """T52: bots that run at once have a session and a page each; the page of a dead one is taken over, by one of them."""
+    logs = tmp_path if n < 10 else None
+    first = Crowd(scene, n, logs)
+    owners = owners_of(scene.spool)
+    assert len(set(first.sessions)) == len(owners) == n
+    assert set(owners.values()) == first.pids
+    first.bots[0].kill()
+    heir = Crowd(scene, 1, logs)
+    assert heir.sessions == first.sessions[:1]
+    owners |= settled(scene.spool, first.pids - {first.bots[0].pid} | heir.pids)
+    for crowd in (first, heir):
+        crowd.check_touched(owners, {file for file, pid in owners.items() if pid == first.bots[0].pid})
+    for bot in first.bots[1:]:
+        bot.kill()
+    second = Crowd(scene, n - 1, logs)
+    assert len({*second.sessions, *heir.sessions}) == n
+    owners |= settled(scene.spool, heir.pids | second.pids)
+    second.check_touched(owners, {file for file, pid in owners.items() if pid in first.pids})
+    for bot in (*heir.bots, *second.bots):
+        leave(bot)
+    assert scene.spool.empty
+    assert_exact(scene.service, {"jobs_found": 2 * n})
+    assert {one["status"] for one in scene.service.sessions()} <= {"completed", "interrupted"}
+
+
+def settled(spool: SpoolFolder, living: set[int]) -> dict[str, int]:
+    """Waits until there are only the pages of living bots; answers them."""
+    wait_for(lambda: set(owners_of(spool).values()) == living, 60, lambda: (owners_of(spool), living))
+    return owners_of(spool)
+
+
+def owners_of(spool: SpoolFolder) -> dict[str, int]:
+    """By page the process that wrote it."""
+    return {file: page["pid"] for file, page in spool.pages().items()}
+
+
+# T53
+
+SLOW = "delay_enter=5000000"
+
+
+def test_slow_disk(scene: Scene, tmp_path: Path) -> None:
+    """T53: where a write takes five seconds, the start, the reports and the end take no longer than otherwise."""
+    log = tmp_path / "log"
+    bot = scene.start("puppet", prefix=tampered(log, renames=SLOW, syncs=SLOW))
+    bot.heard("ready")
+    began = time.monotonic()
+    do(bot, "start_session", "1.0")
+    assert do(bot, "flush", 3)
+    for n in range(3):
+        do(bot, "send_heartbeat", f"page {n}")
+        do(bot, "increment_jobs_found", 2)
+        assert do(bot, "flush", 3)
+    assert time.monotonic() - began < 5  # before the first page can be there
+    assert scene.spool.files() == set()
+    assert_exact(scene.service, {"jobs_found": 6})
+    wait_for(lambda: not status(bot)["spool_ok"])
+    weather(scene.service, 2)
+    do(bot, "increment_jobs_found", 1)
+    check_end(bot)
+    assert injected(log) >= 1
+    weather(scene.service, 0)
+    scene.drain()
+    assert_exact(scene.service, {"jobs_found": 6})  # the last one had neither disk nor network
+
+
+@pytest.mark.long
+@pytest.mark.root
+@pytest.mark.parametrize("call", ["write", "openat", "unlink"])
+def test_slow_call(scene: Scene, tmp_path: Path, call: str) -> None:
+    """T53: whichever call of the disk takes five seconds: heartbeats go on, and at the end all is delivered and in time."""
+    bot = scene.start("puppet")
+    do(bot, "start_session", "1.0")
+    wait_for(lambda: len(scene.spool.files()) == 1 and not scene.spool.files("tmp"))
+    (file,) = scene.spool.pages()
+    path = scene.spool.path / (f"{file}.json" if call == "unlink" else f"{file}.tmp")
+    with slowed(bot.pid, path, call, SLOW, tmp_path / "log"):
+        until = time.monotonic() + 11
+        while time.monotonic() < until:
+            do(bot, "increment_jobs_found", 1)
+            assert do(bot, "flush", 3)
+        began = time.monotonic()
+        assert do(bot, "complete_session") is True
+        bot.say(exit=0)
+        assert bot.heard("gone")["at"] - began <= EXIT_S
+        bot.wait()
+    assert f"{call}(" in (tmp_path / "log").read_text()
+    assert_exact(scene.service, bot.truth)
+    scene.drain()
+    assert_exact(scene.service, bot.truth)
