@@ -552,7 +552,8 @@ def rush(seed: int, outage_s: float, *, streams: bool) -> Counter[int]:
     the reporter comes back with it.
     """
     random.seed(seed)
-    bots, due = [_Pace(45.0) for _ in range(1_000)], []
+    bots = [_Pace(45.0) for _ in range(1_000)]
+    due: list[tuple[float, str, int, int]] = []
     for n in range(len(bots)):
         heapq.heappush(due, (random.uniform(0, 45), "report", n, 0))
         if streams:

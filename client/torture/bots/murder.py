@@ -55,7 +55,7 @@ def hit(worker: Any, how: str) -> None:
 
 def is_back(worker: Any, before: int) -> bool:
     """Whether it had to begin anew, and did."""
-    return worker.restarts > before and worker._thread.is_alive()
+    return bool(worker.restarts > before and worker._thread.is_alive())
 
 
 def main() -> None:
