@@ -1130,6 +1130,7 @@ class _Address:
         self.origin = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._proxy_wish = proxy
         self._proxy: urllib.parse.SplitResult | None = None
+        self._proxy_has_exceptions = False
         self._tls: ssl.SSLContext | None = None
         if isinstance(proxy, str):
             self._proxy = _proxy_address(proxy)
@@ -1161,10 +1162,22 @@ class _Address:
     def look_for_proxy(self) -> None:
         """Reads the environment and the system's settings; a proxy of the bot's own browser traffic must not see the token in clear."""
         if self._proxy_wish is None:
-            wish = ""
+            wish = systems = ""
             if self.secure and not _is_loopback(self.host) and not _no_proxy(self.host):
-                wish = _environ("https_proxy") or _environ("all_proxy") or _proxy_of_system(self.host)
-            self._proxy = _proxy_address(wish)
+                wish = _environ("https_proxy") or _environ("all_proxy")
+                systems = "" if wish else _proxy_of_system()
+            self._proxy = _proxy_address(wish or systems)
+            self._proxy_has_exceptions = bool(systems)
+
+    def heed_exceptions(self) -> None:
+        """Goes without the system's proxy where its settings except the host.
+
+        That may take a name server, and so as long as it likes: not on a bot's thread.
+        """
+        if self._proxy_has_exceptions:
+            self._proxy_has_exceptions = False
+            if _is_excepted(self.host):
+                self._proxy = None
 
     def headers(self, accept: str) -> dict[str, str]:
         agent = f"status-reporter/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]} {sys.platform}"
@@ -1178,6 +1191,7 @@ class _Address:
 
     def connect(self, line: _Line) -> http.client.HTTPConnection:
         """A connection to the service that `line` can cut, ready for the token; blocks for as long as the line allows."""
+        self.heed_exceptions()
         sock = self._through(self._proxy, line) if self._proxy else self._dial(self.host, self.port, line)
         try:
             if self.secure:
@@ -1303,16 +1317,26 @@ def _environ(name: str) -> str:
     return os.environ.get(name) or os.environ.get(name.upper()) or ""
 
 
-def _proxy_of_system(host: str) -> str:
+def _proxy_of_system() -> str:
     """The proxy for https in the settings of Windows or macOS; to be asked before any fork, after one it may crash."""
     if sys.platform not in ("win32", "darwin"):
         return ""
     from urllib import request  # noqa: PLC0415 -- costs the others 20 ms
 
     try:
-        return "" if request.proxy_bypass(host) else request.getproxies().get("https", "")
+        return request.getproxies().get("https", "")
     except Exception:  # settings of the system may hold anything
         return ""
+
+
+def _is_excepted(host: str) -> bool:
+    """Whether these settings except a host from the proxy that they name."""
+    from urllib import request  # noqa: PLC0415 -- as there
+
+    try:
+        return bool(request.proxy_bypass(host))
+    except Exception:  # as there
+        return False
 
 
 def _proxy_address(text: str) -> urllib.parse.SplitResult | None:
@@ -3745,6 +3769,7 @@ class _SelfTest:
             self._tell(f"status reports are off: {error}", "mend that setting; `--help` lists all of them")
             return 2
         address.look_for_proxy()
+        address.heed_exceptions()
         self._say(f"service: {address.origin}{' by way of a proxy' if address.proxied else ''}")
         sound = self._try_disk(folders)
         return 0 if self._try_report(address) and sound else 1
