@@ -414,7 +414,8 @@ def test_greenlets(  # noqa: PLR0917 -- fixtures, by their names
 ) -> None:
     """T61: where threads are greenlets, patched before or after the reporter's import, it says so and all is reported."""
     green = throwaway_venv(venv_cache, python, *GREEN[kind])
-    bot = start_bot(reference, green, "loops", kind=kind, late=late, flags=())
+    flags = ("-W", "ignore")  # eventlet advises against itself
+    bot = start_bot(reference, green, "loops", kind=kind, late=late, flags=flags)
     stop_and_check(reference, bot, kind)
 
 
