@@ -390,7 +390,7 @@ GREEN = {
 @pytest.fixture
 def venv_cache(request: pytest.FixtureRequest) -> Path:
     """Where environments are kept that only a few cases need: in pytest's own cache, which nobody keeps for ever."""
-    assert request.config.cache
+    assert request.config.cache is not None
     return request.config.cache.mkdir("torture-venvs")
 
 
@@ -468,10 +468,9 @@ def test_out_of_threads(
     """T62: a user who may have no more threads has none of the reporter's; the bot works, and what it said arrives later."""
     # The limit is none for root. The capabilities let the other user read this one's Pythons, and nothing else.
     caps = "+dac_override,+dac_read_search"
-    prefix = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    prefix += (f"--inh-caps={caps}", f"--ambient-caps={caps}")
+    user = f"--reuid={NOBODY} --regid={NOBODY} --clear-groups --inh-caps={caps} --ambient-caps={caps}"
     os.chown(home, NOBODY, NOBODY)
-    bot = start_bot(reference, python, "limits", short_of="threads", early=early, prefix=prefix)
+    bot = start_bot(reference, python, "limits", short_of="threads", early=early, prefix=("setpriv", *user.split()))
     check_shortage(reference, bot)
     during = bot.report["during"]
     assert during["runtime"] == ("no-threads" if early else "threads")

@@ -9,7 +9,7 @@ import resource
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -84,12 +84,13 @@ class Way:
         return len(list((self.home / "state" / "status_reporter" / "spool").glob("*.json")))
 
     @property
-    def truth(self) -> Mapping[str, Decimal]:
+    def truth(self) -> dict[str, Decimal]:
         """What all bots together really did."""
-        truth: Counter[str] = Counter()
+        truth: dict[str, Decimal] = {}
         for bot in (self.bot, *self.visitors):
-            truth.update({name: Decimal(value) for name, value in bot.truth.items()})  # type: ignore[arg-type,misc]  # a Counter of exact numbers
-        return truth  # type: ignore[return-value]  # likewise
+            for name, value in bot.truth.items():
+                truth[name] = truth.get(name, Decimal(0)) + Decimal(value)
+        return truth
 
     def heal(self) -> None:
         """Everything is well again."""
@@ -113,6 +114,11 @@ class Way:
         session_id = self.bot.heard("ready")["session_id"]
         if any(one["id"] == session_id for one in self.service.sessions()):
             self.service.forget(session_id)
+
+    def no_stream(self) -> None:
+        """The stream of commands breaks, and cannot be had again."""
+        self.service.proxy.cut()
+        self.always(Fault(answer=PROBLEM.format(404).encode()), "GET")
 
     def sometimes(self, make: Callable[[], Fault]) -> None:
         """About every other request meets a fault, made anew for each."""
@@ -141,7 +147,7 @@ FAULTS: dict[str, Callable[[Way], object]] = {
     "redirect": lambda way: way.always(Fault(answer=AWAY)),
     "overloaded": lambda way: way.sometimes(lambda: Fault(answer=PROBLEM.format(503).encode())),
     "too many requests": lambda way: way.sometimes(lambda: Fault(answer=PROBLEM.format(429).encode())),
-    "no stream": lambda way: (way.service.proxy.cut(), way.always(Fault(answer=PROBLEM.format(404).encode()), "GET")),
+    "no stream": Way.no_stream,
     "half-open": lambda way: way.service.proxy.freeze(),
     "cut": lambda way: way.service.proxy.cut(),
     "service down": Way.down,

@@ -27,7 +27,7 @@ def main() -> None:
     stage = Stage()
     sys.stderr = had
     if stage.how == "none":
-        sys.stdin = sys.stdout = sys.stderr = None  # type: ignore[assignment]  # as in a program without a console
+        sys.stdin = sys.stdout = sys.stderr = None  # as in a program without a console
     if stage.how == "closed":
         os.closerange(0, 3)
     reporter = stage.reporter()
