@@ -30,16 +30,19 @@ class Disk:
 
     def fill(self, leave: int = 0) -> None:
         """Fills it up, but for `leave` bytes."""
-        try:
-            with (self.place / "ballast").open("ab", buffering=0) as ballast:
-                while self.free > leave:
-                    ballast.write(b"\0" * min(4096, self.free - leave))
-        except OSError:
-            assert self.free <= leave
+        with (self.place / "ballast").open("ab", buffering=0) as ballast:
+            while self.free > leave:
+                ballast.write(b"\0" * min(4096, self.free - leave))
+
+    def crowd(self) -> None:
+        """Uses up its room for files."""
+        for n in range(os.statvfs(self.place).f_ffree):
+            (self.place / f"ballast-{n}").touch()
 
     def clear(self) -> None:
         """Makes room again."""
-        (self.place / "ballast").unlink(missing_ok=True)
+        for path in self.place.glob("ballast*"):
+            path.unlink()
 
     def read_only(self) -> None:
         """Nothing can be written there any more."""
