@@ -2019,7 +2019,7 @@ class _Spool(_Worker):
 
     def _do(self, key: str, task: Callable[[], None]) -> None:
         try:
-            if self._find_folder():
+            if key == "end" or self._find_folder():
                 task()
         except OSError as error:
             self.error = _strerror(error)
@@ -3107,7 +3107,7 @@ class StatusReporter:
         self.disabled_reason = "closed"
         keeper.tell(_Keeper.close)
         atexit.unregister(self._at_exit)
-        ends = time.monotonic() + _DISK_EXIT_S
+        ends = time.monotonic() + _DISK_EXIT_S - self._run.waited_for_disk
         while keeper.started and not keeper.spool.closed and time.monotonic() < ends:
             time.sleep(0.002)
 

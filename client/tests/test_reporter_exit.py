@@ -101,6 +101,17 @@ def test_a_service_that_hangs_holds_an_exit_up_for_two_seconds(run_bot: RunBot) 
     assert 2 <= time.monotonic() - began < 4
 
 
+def test_neither_a_service_nor_a_disk_that_hangs_holds_a_close_up_for_long(run_bot: RunBot) -> None:
+    """`exit_timeout` for the one and 0.2 s for the other, also where the bot waits for two things of the disk."""
+    code = "os.fsync = lambda descriptor: time.sleep(60)\n" + START + "began = time.monotonic(); reporter.close()\n"
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        done = run_bot(
+            "import os, time\n" + code + "print(time.monotonic() - began)",
+            url=f"http://127.0.0.1:{hanging.getsockname()[1]}",
+        )
+    assert 2.2 <= float(done.stdout) < 2.39
+
+
 @pytest.mark.parametrize("code", [START, START + "reporter.complete_session()", BLOCK], ids=["forgot", "said", "block"])
 def test_nobody_there_holds_an_exit_up_for_a_moment(run_bot: RunBot, code: str) -> None:
     """The first attempt has failed: 0.3 s, and nothing is printed."""

@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 import uuid
 import zlib
@@ -705,6 +706,19 @@ def test_memory_only_leaves_nothing(service: FakeService, make: MakeReporter, sp
     assert service.session.status == "completed"
     assert reporter.status["spool_error"] == "memory only"
     assert not spool.parent.exists()
+
+
+def test_a_closed_reporter_that_found_no_folder_leaves_no_thread(make: MakeReporter, tmp_path: Path) -> None:
+    """Nor is the end of a spool waited for that has nothing to do."""
+    (tmp_path / "file").touch()
+    before = set(threading.enumerate())
+    reporter = make(spool_dir=tmp_path / "file" / "spool")
+    reporter.start_session("1.0")
+    assert reporter.complete_session()
+    mine = set(threading.enumerate()) - before
+    assert mine
+    reporter.close()
+    until(lambda: not any(thread.is_alive() for thread in mine if thread.name.startswith("status-reporter")))
 
 
 def test_a_folder_that_vanishes_is_made_again(service: FakeService, make: MakeReporter, spool: Path) -> None:
