@@ -39,7 +39,7 @@ def tampered(log: Path, **calls: str) -> tuple[str, ...]:
     """
     named = {"renames": RENAMES, "unlinks": UNLINKS, "syncs": SYNCS}
     spoilt = {named.get(name, name): how for name, how in calls.items()}
-    begin = (strace(), "-D", "-f", "-q", "-o", str(log), "-e", "trace=" + ",".join(spoilt))
+    begin: tuple[str, ...] = (strace(), "-D", "-f", "-q", "-o", str(log), "-e", "trace=" + ",".join(spoilt))
     if not any(
         "signal" in how for how in spoilt.values()
     ):  # strace then counts calls wrongly, and `when` means nothing
