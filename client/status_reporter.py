@@ -959,6 +959,7 @@ class _Bundle:
 
     def __init__(self) -> None:
         self.items: list[_Item] = []
+        self._ignored = 0
         self._counts: dict[str, _Item] = {}
         self._newest: collections.deque[_Item] = collections.deque(maxlen=100)
 
@@ -967,6 +968,8 @@ class _Bundle:
         if call is _Keeper.unpack:
             for one in args[0].closed():
                 self.add(one)
+        elif call is _Keeper.ignore:
+            self._ignored += args[0]
         elif call is not _Keeper.note:
             self._close()
             self.items.append(item)
@@ -989,6 +992,9 @@ class _Bundle:
 
     def _close(self) -> None:
         self.items += [*self._counts.values(), *self._newest]
+        if self._ignored:
+            self.items.append((_Keeper.ignore, 0.0, (self._ignored,)))
+        self._ignored = 0
         self._counts = {}
         self._newest.clear()
 
@@ -2565,9 +2571,9 @@ class _Keeper(_Worker):
         for item in bundle.closed():
             self._handle(item)
 
-    def ignore(self, _at: float) -> None:
-        """A call with wrong arguments was made."""
-        self.health.ignored += 1
+    def ignore(self, _at: float, calls: int) -> None:
+        """So many calls with wrong arguments were made."""
+        self.health.ignored += calls
 
     def replay(self, _at: float, orphan: _Ledger) -> None:
         """Takes what a dead process left, to say it in its place."""
@@ -3173,8 +3179,12 @@ class StatusReporter:
     def _ignore(self, why: str) -> None:
         if self._strict:
             raise ValueError(why)
-        if self._keeper and not _mute.on:
-            self._keeper.tell(_Keeper.ignore)
+        keeper = self._keeper
+        if keeper is None or _mute.on:
+            return
+        keeper.tell(_Keeper.ignore, 1)
+        if keeper.inbox.qsize() > _MAX_BACKLOG:
+            self._fold(keeper)
 
     def _finish(self, outcome: str, error: object) -> tuple[_Receipt, bool]:
         """Says how the session ended; answers the receipt for that, and whether it was said before."""
