@@ -1682,6 +1682,8 @@ class _Stream(_Worker):
     def _hear(self, target: tuple[str, str]) -> float:
         """Hears one connection to its end; answers how many seconds to wait before the next."""
         line = self.line = _Line(_REQUEST_S)
+        if target != self._target:  # aimed elsewhere when there was no line to cut yet
+            return 0.0
         self._greeted = True
         try:
             pause = self._listen(target, line)
