@@ -1090,9 +1090,11 @@ class _SleepWatch:
 
 
 def _through_sleep() -> float:
-    """A clock that goes on while the computer sleeps: the boot clock where there is one, since people set the other."""
-    boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.time() if boot is None else time.clock_gettime(boot)
+    """A clock that goes on while the computer sleeps, as on Windows the steady one does. Not the wall's: people set that one."""
+    for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):  # Linux; macOS, whose steady one stands still
+        if hasattr(time, name):
+            return time.clock_gettime(getattr(time, name))
+    return time.monotonic()
 
 
 # ---- The wire ----
@@ -1595,6 +1597,8 @@ class _Worker:
             return False
         self._thread = thread
         self.restarts += before is not None
+        for old in list(self._heirs)[:-8]:  # whoever looked at one of these has long gone on
+            self._heirs.pop(old, None)
         return True
 
     def current(self) -> bool:
@@ -2116,7 +2120,7 @@ class _Spool(_Worker):
             return False
         path = self._path(file, "lock")
         try:
-            while True:
+            for _ in range(8):  # not for ever: there are file systems on which no file is the same twice
                 descriptor = self._held[file] = _open(path, os.O_RDWR | os.O_CREAT)
                 if not _lock(descriptor):
                     break
