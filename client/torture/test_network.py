@@ -121,11 +121,11 @@ def test_name_server_is_silent(
             most = max(most, len(list(Path(f"/proc/{bot.pid}/task").iterdir())))
             restarts = status(bot)["restarts"]
             time.sleep(0.5)
-        figures.add("T34", "threads after 135 s of a silent name server, the bot's own among them", most, "", python)
+        figures.add("T34", "threads after 135 s of a silent name server, two of them the bot's", most, "", python)
         assert hole.questions > 0
         assert not status(bot)["connected"]
         assert restarts == 3
-        assert most <= 1 + 4 + 3
+        assert most <= 2 + 4 + 3  # the bot's own and its time limit's, the reporter's, and those that hang
         hole.answers = True
         back = time.monotonic()
         reference.journal.wait_for(lambda posts: posts, 60)
