@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import itertools
 import json
 import os
@@ -73,7 +75,11 @@ def empty() -> Address:
 
 def pages(spool: Path) -> dict[str, dict[str, Any]]:
     """What is on disk, by instance."""
-    return {path.stem: json.loads(path.read_bytes()) for path in sorted(spool.glob("*.json"))}
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(spool.glob("*.json")):
+        with contextlib.suppress(FileNotFoundError):  # delivered, and removed, since it was listed
+            found[path.stem] = json.loads(path.read_bytes())
+    return found
 
 
 def put(spool: Path, page: dict[str, Any], name: str = "") -> Path:
@@ -307,6 +313,27 @@ def test_two_reporters_of_one_process_leave_each_other_alone(
     assert not any(one["replay"] for one in service.documents())
     second.close()
     assert list(spool.iterdir()) == []
+
+
+def test_two_copies_of_the_file_in_one_process_leave_each_other_alone(
+    service: FakeService, make: MakeReporter, spool: Path
+) -> None:
+    """A bot has one beside it, a library of its own another one: they have a session and a page each."""
+    place = importlib.util.spec_from_file_location("another_copy", status_reporter.__file__)
+    assert place
+    assert place.loader
+    copy = importlib.util.module_from_spec(place)
+    place.loader.exec_module(copy)
+    first, second = make(), copy.StatusReporter(TOKEN, service.url)
+    first.start_session("1.0")
+    until(lambda: pages(spool))
+    assert second.start_session("1.0") not in ("", first.session_id)
+    assert first.flush()
+    assert second.flush()
+    assert second.status["pending_replays"] == 0
+    until(lambda: len(pages(spool)) == 2)
+    second.close()
+    assert not any(one["replay"] for one in service.documents())
 
 
 @pytest.mark.parametrize("kept", [False, True])
