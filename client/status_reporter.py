@@ -64,6 +64,7 @@ import stat
 import sys
 import threading
 import time
+import types
 import urllib.parse
 import uuid
 import weakref
@@ -1755,8 +1756,9 @@ def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
 _SAFE_OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _PAGE_NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(?:json|lock|tmp)")
 
-# Names that a spool of this process holds: the system's lock tells processes apart, but not two reporters of one.
-_claimed: dict[str, _Spool] = {}
+# Names that a spool of this process holds: the system's lock tells processes apart, but not two reporters of one. They
+# are where a second copy of this file, or this one loaded anew, looks as well.
+_claimed: dict[str, Any] = vars(sys.modules.setdefault("_status_reporter", types.ModuleType("_status_reporter")))
 
 
 def _open(path: pathlib.Path, flags: int) -> int:

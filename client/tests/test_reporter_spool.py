@@ -598,9 +598,11 @@ def test_a_page_that_never_gets_through_keeps_nobody_from_reporting(
     with Particular(port=empty.port) as service:
         reporter = make(base_url=service.url, resume="never")
         reporter.start_session("1.0")
-        tries = service.wait_for(
-            lambda: times if len(times := [one.at for one in service.posts() if one.document["replay"]]) == 4 else None
-        )
+        def replays() -> list[float]:
+            return [one.at for one in service.posts() if one.document["replay"]]
+
+        service.wait_for(lambda: len(replays()) == 4)
+        tries = replays()
         assert tries[3] - tries[2] >= 2
         reporter.increment_jobs_found()
         assert reporter.flush()
