@@ -30,22 +30,28 @@ class DnsHole:
         self.prefix = ("unshare", "--mount", "sh", "-c", mounts + ' && exec "$@"', "sh")
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((ADDRESS, 53))
+        self._over = False
+        self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def __enter__(self) -> DnsHole:  # noqa: PYI034 -- reads as what it is
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(5)
         self._socket.close()
 
     def _listen(self) -> None:
-        while True:
+        while not self._over:
             try:
                 question, guest = self._socket.recvfrom(4_096)
             except OSError:
                 return
+            if len(question) < 17:  # no question; an empty one comes with the end of the socket
+                continue
             self.questions += 1
             if self.answers:
                 self._socket.sendto(_answer(question), guest)
