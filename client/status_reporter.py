@@ -2403,6 +2403,11 @@ class _Keeper(_Worker):
     # Sending.
 
     @property
+    def has_no_more_to_do(self) -> bool:
+        """Whether the session of a worker is over, and the service has all that was said in it."""
+        return self._ledger.over and not self._ledger.speaks and self.inbox.empty()
+
+    @property
     def gets_through(self) -> bool:
         """Whether the last attempt to reach the service succeeded."""
         return self.health.heard_at is not None and not self.pace.fails
@@ -3383,13 +3388,26 @@ class _WorkerReporter(StatusReporter):
         self._run = _Run(None)
         super()._forget_parent()
 
+    def rest(self) -> None:
+        """Ends the threads once the session is over and all is delivered; a call that comes even so begins anew."""
+        keeper = self._keeper
+        if keeper and keeper.has_no_more_to_do:
+            self._keeper = self._new_keeper()  # first, so that no call begins anew with the old one
+            self._run = _Run(None)
+            keeper.tell(_Keeper.close)
+
 
 _workers: dict[str, _WorkerReporter] = {}
 
 
 def _worker_here(session_id: str, bot: dict[str, str], settings: dict[str, Any]) -> StatusReporter:
     """The one worker's reporter of a session in this process, however often it is unpickled."""
-    return _workers.get(session_id) or _workers.setdefault(session_id, _WorkerReporter(session_id, bot, settings))
+    known = _workers.get(session_id)
+    if known:
+        return known
+    for one in list(_workers.values()):  # a process of a pool may outlive any number of sessions
+        one.rest()
+    return _workers.setdefault(session_id, _WorkerReporter(session_id, bot, settings))
 
 
 def _copy_elsewhere(session_id: str | None, stop: tuple[str, str | None] | None) -> StatusReporter:

@@ -598,6 +598,7 @@ def test_a_page_that_never_gets_through_keeps_nobody_from_reporting(
     with Particular(port=empty.port) as service:
         reporter = make(base_url=service.url, resume="never")
         reporter.start_session("1.0")
+
         def replays() -> list[float]:
             return [one.at for one in service.posts() if one.document["replay"]]
 
