@@ -32,7 +32,7 @@ def main() -> None:
         os.closerange(0, 3)
     reporter = stage.reporter()
     session_id = reporter.start_session("1.0")
-    for _ in range(4):
+    for _ in range(2):
         reporter.increment_jobs_found()
         stage.count("jobs_found")
         if stage.how != "none":
