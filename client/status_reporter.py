@@ -112,8 +112,8 @@ _GAP_S = 20.0  # the shortest sleep of the computer that is told
 _SLICE_S = 0.05  # of a wait: how late a stop or Ctrl-C may be noticed
 _BACK_S = 45.0  # within which a bot reports once its stream shows that the network is back
 _DEGRADED_S = 15.0  # between heartbeats while commands cannot be pushed
-_FAILING_EXIT_S = 0.3  # how long an end is waited for when the last attempt failed
 _LATE_S = 5.0  # of one write to the disk; then `status` says so
+_FAILING_EXIT_S = 0.3  # how long an end is waited for when the last attempt failed
 _DISK_EXIT_S = 0.2  # how long, after that, the disk is waited for
 _REPLAY_EXIT_S = 0.3  # how long an exit goes on to deliver what dead processes left
 
@@ -598,6 +598,7 @@ class _Ledger:
         self.failures = 0  # of a replay to get through
         self.file = ""  # its name in the spool; goes on to the heir, so that one file at a time tells of a count
         self.kept: tuple[int, ...] | None = None  # the mark of the page that the spool has
+        self.kept_by = 0.0  # until then nothing is said that is not on disk yet
         self.kept_at = -math.inf
 
     # What the bot says. Each of these is called with the time of the bot's call first.
@@ -975,12 +976,11 @@ class _Bundle:
             self._close()
             self.items.append(item)
         elif args[0] is _Ledger.count:
-            before = self._counts.get(args[1])
-            if before:  # the earlier time: none of it came after an end that the first of it came before
-                at, amount = before[1], before[2][2] + args[2]
-            else:
-                amount = args[2]
-            self._counts[args[1]] = (call, at, (_Ledger.count, args[1], amount))
+            name, amount = args[1:]
+            if name in self._counts:
+                _, at, (_, _, before) = self._counts[name]  # the first one's time: what came before an end stays before it
+                amount += before
+            self._counts[name] = (call, at, (_Ledger.count, name, amount))
         elif args[0] in (_Ledger.resolve, _Ledger.find):
             if len(self.items) < _MAX_KEPT:
                 self.items.append(item)
@@ -2324,7 +2324,7 @@ class _Keeper(_Worker):
             if line and not line.was_cut:
                 due = min(due, line.deadline)
         if self._flight is None:
-            due = min(due, self._next_up()[0])
+            due = min(due, self._next_up(now)[0])
         for ledger in self._ledgers:
             if ledger.speaks and ledger.mark != ledger.kept:
                 due = min(due, ledger.kept_at + _PAGE_S)
@@ -2338,7 +2338,7 @@ class _Keeper(_Worker):
         self.spool.ensure()
         self._mind_spool(now)
         if self._flight is None:
-            when, ledger = self._next_up()
+            when, ledger = self._next_up(now)
             self.health.next_try_at = when if self.pace.fails else None
             if ledger is not None and when <= now:
                 self._send(ledger, now)
@@ -2412,13 +2412,17 @@ class _Keeper(_Worker):
         """Whether the last attempt to reach the service succeeded."""
         return self.health.heard_at is not None and not self.pace.fails
 
-    def _next_up(self) -> tuple[float, _Ledger | None]:
+    def _next_up(self, now: float) -> tuple[float, _Ledger | None]:
         best: tuple[float, _Ledger | None] = (math.inf, None)
         if self._replay and self.gets_through:  # never what an outage is noticed by, and never a reason to be silent
             best = (self._replay.not_before, self._replay)
         for ledger in self._ledgers:
             if ledger.speaks:
                 when = max(self.pace.when(wanted=ledger.wanted, urgent=ledger.urgent), ledger.not_before)
+                if self.spool.busy and ledger.kept_by > now:
+                    # The old session's page still holds what is about to be said in the new one: replayed after a
+                    # kill it would count twice.
+                    when = max(when, now + 0.02)
                 if best[1] is None or when < best[0]:
                     best = (when, ledger)
         return best
@@ -2506,6 +2510,8 @@ class _Keeper(_Worker):
         if ledger is self._replay:
             self._replay = heir
         self._keep(heir or ledger, at)  # in the same file, so that the rest is told of once, whenever the process dies
+        if heir:
+            heir.kept_by = at + _LATE_S
         self._aim()
         if ledger in self._closing:
             self._closing = [one for one in (*self._closing, heir) if one is not None and one is not ledger]
@@ -2731,14 +2737,32 @@ def _silent(answer: Any) -> Callable[[_F], _F]:
         def call(self: StatusReporter, *args: Any, **kwargs: Any) -> Any:
             try:
                 return method(self, *args, **kwargs)
-            except Exception:
-                if self._strict:
+            except Exception as error:
+                if self._strict or _is_the_bots(error):
                     raise
                 return answer
 
         return cast("_F", call)
 
     return guard
+
+
+_LIBRARY = getattr(sys, "stdlib_module_names", None) or {name.partition(".")[0] for name in sys.modules}  # 3.9 has no list
+
+
+def _is_the_bots(error: BaseException) -> bool:
+    """Whether an error is none of ours: a signal handler of the bot's raised it, in the middle of a call that it broke off.
+
+    No call runs any other code of the bot's.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        root = str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0]
+        ours = trace.tb_frame.f_globals is globals() or root in ("gevent", "eventlet", "greenlet")
+        if not ours and (root not in _LIBRARY or root == "__main__"):
+            return True
+        trace = trace.tb_next
+    return False
 
 
 class StatusReporter:
