@@ -487,9 +487,13 @@ def test_damaged_pages(scene: Scene, share: int) -> None:
             (scene.spool.path / name).write_bytes(one)
         scene.spool.put(page)
         whole += 1
-        scene.pass_by()
-        assert scene.spool.files(where="corrupt") == names.keys()
-        assert scene.spool.files() == scene.spool.files("lock") == set()
+        bot = scene.start("puppet", settings=NEVER)
+        do(bot, "start_session", "1.0")
+        wait_for(lambda: scene.spool.files(where="corrupt") == names.keys(), what=scene.spool.files)  # noqa: B023 -- at once
+        wait_for(lambda: len(scene.spool.files()) == 1)  # its own
+        leave(bot)
+        bot.close()
+        assert [one.name for one in scene.spool.path.iterdir()] == ["corrupt"]
         assert_exact(scene.service, {"jobs_found": 3 * whole})
         shutil.rmtree(scene.spool.path)
 
