@@ -977,8 +977,8 @@ class _Bundle:
             self.items.append(item)
         elif args[0] is _Ledger.count:
             name, amount = args[1:]
-            if name in self._counts:
-                _, at, (_, _, before) = self._counts[name]  # the first one's time: what came before an end stays before it
+            if name in self._counts:  # with the time of the first: what came before an end stays before it
+                _, at, (_, _, before) = self._counts[name]
                 amount += before
             self._counts[name] = (call, at, (_Ledger.count, name, amount))
         elif args[0] in (_Ledger.resolve, _Ledger.find):
