@@ -2747,7 +2747,8 @@ def _silent(answer: Any) -> Callable[[_F], _F]:
     return guard
 
 
-_LIBRARY = getattr(sys, "stdlib_module_names", None) or {name.partition(".")[0] for name in sys.modules}  # 3.9 has no list
+# Python 3.9 has no list of its library: what was there when this file was imported may be the bot's, and passes for it.
+_LIBRARY = getattr(sys, "stdlib_module_names", None) or {name.partition(".")[0] for name in sys.modules}
 
 
 def _is_the_bots(error: BaseException) -> bool:
