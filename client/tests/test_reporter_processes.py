@@ -358,7 +358,7 @@ def test_a_worker_goes_quiet_after_the_sessions_end_but_still_counts(
     worker.increment_jobs_found()
     assert worker.flush(10)
     assert worker._keeper is not None
-    assert worker._keeper._next_up()[1] is None  # no heartbeat is due, ever
+    assert worker._keeper._next_up(time.monotonic())[1] is None  # no heartbeat is due, ever
     worker.increment_jobs_found()
     assert worker.flush(10)
     assert service.session.totals["jobs_found"] == 3
