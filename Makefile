@@ -9,8 +9,8 @@ apt = { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y 
 
 compile = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package botlight --no-emit-package botlight-reporter
 
-# Playwright's driver needs libatomic; the pages show emoji.
-browser = chromium libatomic1 fonts-noto-color-emoji
+# Playwright's driver needs libatomic; the pages show emoji; cases of TLS make their own certificates.
+browser = chromium libatomic1 fonts-noto-color-emoji openssl
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test torture fresh lint types audit bench compare wheels lock format clean
@@ -35,7 +35,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 
 .PHONY: chromium
 chromium:
-	@{ command -v chromium && /sbin/ldconfig -p | grep libatomic.so.1; } >/dev/null || { $(call missing,$(browser)); }
+	@{ command -v chromium && command -v openssl && /sbin/ldconfig -p | grep libatomic.so.1; } >/dev/null || { $(call missing,$(browser)); }
 
 demo: $(VENV)/.run ## start service, job board and bot; print the link; Ctrl-C ends all
 	@exec $(BIN)/python -m examples.demo

@@ -153,8 +153,8 @@ class Session:
             return False
         first_at = known["first_at"] if known and known["live"] else at
         self.instances[key] = {**document, "first_at": first_at, "live": True, "lease_until": lease_until}
-        if not document.get("result"):
-            self.results = {one: result for one, result in self.results.items() if not result["inferred"]}
+        if not document.get("result") and self.results.get(key, {}).get("inferred"):
+            del self.results[key]  # a sign of life refutes what was concluded of this instance
         return self.newest == key
 
     def _conclude(self, key: str, document: dict[str, Any]) -> None:

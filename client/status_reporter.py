@@ -64,6 +64,7 @@ import stat
 import sys
 import threading
 import time
+import types
 import urllib.parse
 import uuid
 import weakref
@@ -109,10 +110,10 @@ _STREAM_RETRY_S = 600.0  # after a stream that cannot work here
 _TICK_S = 2.0  # each thread looks around at least this often: so soon a wake-up, or a thread that died, is noticed
 _GAP_S = 20.0  # the shortest sleep of the computer that is told
 _SLICE_S = 0.05  # of a wait: how late a stop or Ctrl-C may be noticed
-_BACK_S = 30.0  # within which a bot reports once its stream shows that the network is back
+_BACK_S = 45.0  # within which a bot reports once its stream shows that the network is back
 _DEGRADED_S = 15.0  # between heartbeats while commands cannot be pushed
-_FAILING_EXIT_S = 0.3  # how long an end is waited for when the last attempt failed
 _LATE_S = 5.0  # of one write to the disk; then `status` says so
+_FAILING_EXIT_S = 0.3  # how long an end is waited for when the last attempt failed
 _DISK_EXIT_S = 0.2  # how long, after that, the disk is waited for
 _REPLAY_EXIT_S = 0.3  # how long an exit goes on to deliver what dead processes left
 
@@ -266,8 +267,8 @@ _SECRET_PLACES = (  # words of which one must be there, a cheap look first; the 
     (
         ("pass", "pwd", "token", "secret", "cookie", "authorization", "credential", "api", "otp", "sig", "auth"),
         re.compile(
-            rf"(?i)((?:(?:{_SECRET}|(?<![a-z])otp)[\w.-]*|(?<=[?&])(?:sig|signature|auth))[\"']?\s*[:=]\s*)"
-            r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s&;,\"'<>#]+)"
+            rf"(?i)((?:(?:{_SECRET}|(?<![a-z])otp)[\w.-]{{0,64}}|(?<=[?&])(?:sig|signature|auth))\\?[\"']?\s*[:=]>?\s*)"
+            r"(?:\\?\"[^\"\n]*(?:\"|$)|\\?'[^'\n]*(?:'|$)|[^\s&;,\"'<>#]+)"  # also one cut before its second mark
         ),
         r"\1***",
     ),
@@ -291,8 +292,11 @@ class _Mask:
 
     def text(self, text: str, limit: int = 200) -> str:
         """The text without secrets and with `~` for the person's home; `limit` characters at most."""
-        if self._token and self._token in text:
+        if self._token:
             text = text.replace(self._token, "***")
+            cut = text.rfind(self._token[:8])  # all texts come shortened: this one may be short of the token's end
+            if cut >= 0 and self._token.startswith(text[cut:]):
+                text = text[:cut] + "***"
         if self._home:
             text = self._home.sub("~", text)
         if _SUSPECT.search(text):
@@ -591,8 +595,10 @@ class _Ledger:
         self.over = False  # a worker's session was ended by the process that began it
         self.replay = False  # of a dead process
         self.refusals = 0  # of a replay
+        self.failures = 0  # of a replay to get through
         self.file = ""  # its name in the spool; goes on to the heir, so that one file at a time tells of a count
         self.kept: tuple[int, ...] | None = None  # the mark of the page that the spool has
+        self.kept_by = 0.0  # until then nothing is said that is not on disk yet
         self.kept_at = -math.inf
 
     # What the bot says. Each of these is called with the time of the bot's call first.
@@ -690,10 +696,14 @@ class _Ledger:
             self.urgent = True
         self.promise(receipt)
 
-    def hear(self, command_id: str) -> bool:
-        """Notes a command as received; True the first time."""
-        if command_id in self.commands or len(self.commands) >= _MAX_LISTED:
+    def hear(self, command_id: str, *, stop: bool) -> bool:
+        """Notes a command as received; True the first time. When there are too many, a stop takes the place of another."""
+        if command_id in self.commands:
             return False
+        if len(self.commands) >= _MAX_LISTED:
+            if not stop:
+                return False
+            del self.commands[next(iter(self.commands))]
         self.commands[command_id] = False
         self._hurry()
         return True
@@ -951,6 +961,7 @@ class _Bundle:
 
     def __init__(self) -> None:
         self.items: list[_Item] = []
+        self._ignored = 0
         self._counts: dict[str, _Item] = {}
         self._newest: collections.deque[_Item] = collections.deque(maxlen=100)
 
@@ -959,13 +970,17 @@ class _Bundle:
         if call is _Keeper.unpack:
             for one in args[0].closed():
                 self.add(one)
+        elif call is _Keeper.ignore:
+            self._ignored += args[0]
         elif call is not _Keeper.note:
             self._close()
             self.items.append(item)
         elif args[0] is _Ledger.count:
-            before = self._counts.get(args[1])
-            amount = args[2] + (before[2][2] if before else 0)
-            self._counts[args[1]] = (call, at, (_Ledger.count, args[1], amount))
+            name, amount = args[1:]
+            if name in self._counts:  # with the time of the first: what came before an end stays before it
+                _, at, (_, _, before) = self._counts[name]
+                amount += before
+            self._counts[name] = (call, at, (_Ledger.count, name, amount))
         elif args[0] in (_Ledger.resolve, _Ledger.find):
             if len(self.items) < _MAX_KEPT:
                 self.items.append(item)
@@ -978,6 +993,9 @@ class _Bundle:
 
     def _close(self) -> None:
         self.items += [*self._counts.values(), *self._newest]
+        if self._ignored:
+            self.items.append((_Keeper.ignore, 0.0, (self._ignored,)))
+        self._ignored = 0
         self._counts = {}
         self._newest.clear()
 
@@ -1073,9 +1091,11 @@ class _SleepWatch:
 
 
 def _through_sleep() -> float:
-    """A clock that goes on while the computer sleeps: the boot clock where there is one, since people set the other."""
-    boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.time() if boot is None else time.clock_gettime(boot)
+    """A clock that goes on while the computer sleeps, as on Windows the steady one does. Not the wall's: people set that one."""
+    for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):  # Linux; macOS, whose steady one stands still
+        if hasattr(time, name):
+            return time.clock_gettime(getattr(time, name))
+    return time.monotonic()
 
 
 # ---- The wire ----
@@ -1119,6 +1139,7 @@ class _Address:
         self.origin = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._proxy_wish = proxy
         self._proxy: urllib.parse.SplitResult | None = None
+        self._proxy_has_exceptions = False
         self._tls: ssl.SSLContext | None = None
         if isinstance(proxy, str):
             self._proxy = _proxy_address(proxy)
@@ -1149,9 +1170,23 @@ class _Address:
 
     def look_for_proxy(self) -> None:
         """Reads the environment and the system's settings; a proxy of the bot's own browser traffic must not see the token in clear."""
-        if self._proxy_wish is None and self.secure and not _is_loopback(self.host) and not _no_proxy(self.host):
-            wish = _environ("https_proxy") or _environ("all_proxy") or _proxy_of_system(self.host)
-            self._proxy = _proxy_address(wish)
+        if self._proxy_wish is None:
+            wish = systems = ""
+            if self.secure and not _is_loopback(self.host) and not _no_proxy(self.host):
+                wish = _environ("https_proxy") or _environ("all_proxy")
+                systems = "" if wish else _proxy_of_system()
+            self._proxy = _proxy_address(wish or systems)
+            self._proxy_has_exceptions = bool(systems)
+
+    def heed_exceptions(self) -> None:
+        """Goes without the system's proxy where its settings except the host.
+
+        That may take a name server, and so as long as it likes: not on a bot's thread.
+        """
+        if self._proxy_has_exceptions:
+            self._proxy_has_exceptions = False
+            if _is_excepted(self.host):
+                self._proxy = None
 
     def headers(self, accept: str) -> dict[str, str]:
         agent = f"status-reporter/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]} {sys.platform}"
@@ -1165,6 +1200,7 @@ class _Address:
 
     def connect(self, line: _Line) -> http.client.HTTPConnection:
         """A connection to the service that `line` can cut, ready for the token; blocks for as long as the line allows."""
+        self.heed_exceptions()
         sock = self._through(self._proxy, line) if self._proxy else self._dial(self.host, self.port, line)
         try:
             if self.secure:
@@ -1290,16 +1326,26 @@ def _environ(name: str) -> str:
     return os.environ.get(name) or os.environ.get(name.upper()) or ""
 
 
-def _proxy_of_system(host: str) -> str:
+def _proxy_of_system() -> str:
     """The proxy for https in the settings of Windows or macOS; to be asked before any fork, after one it may crash."""
     if sys.platform not in ("win32", "darwin"):
         return ""
     from urllib import request  # noqa: PLC0415 -- costs the others 20 ms
 
     try:
-        return "" if request.proxy_bypass(host) else request.getproxies().get("https", "")
+        return request.getproxies().get("https", "")
     except Exception:  # settings of the system may hold anything
         return ""
+
+
+def _is_excepted(host: str) -> bool:
+    """Whether these settings except a host from the proxy that they name."""
+    from urllib import request  # noqa: PLC0415 -- as there
+
+    try:
+        return bool(request.proxy_bypass(host))
+    except Exception:  # as there
+        return False
 
 
 def _proxy_address(text: str) -> urllib.parse.SplitResult | None:
@@ -1552,6 +1598,8 @@ class _Worker:
             return False
         self._thread = thread
         self.restarts += before is not None
+        for old in list(self._heirs)[:-8]:  # whoever looked at one of these has long gone on
+            self._heirs.pop(old, None)
         return True
 
     def current(self) -> bool:
@@ -1639,6 +1687,8 @@ class _Stream(_Worker):
     def _hear(self, target: tuple[str, str]) -> float:
         """Hears one connection to its end; answers how many seconds to wait before the next."""
         line = self.line = _Line(_REQUEST_S)
+        if target != self._target:  # aimed elsewhere when there was no line to cut yet
+            return 0.0
         self._greeted = True
         try:
             pause = self._listen(target, line)
@@ -1706,8 +1756,9 @@ def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
 _SAFE_OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _PAGE_NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(?:json|lock|tmp)")
 
-# Names that a spool of this process holds: the system's lock tells processes apart, but not two reporters of one.
-_claimed: dict[str, _Spool] = {}
+# Names that a spool of this process holds: the system's lock tells processes apart, but not two reporters of one. They
+# are where a second copy of this file, or this one loaded anew, looks as well.
+_claimed: dict[str, Any] = vars(sys.modules.setdefault("_status_reporter", types.ModuleType("_status_reporter")))
 
 
 def _open(path: pathlib.Path, flags: int) -> int:
@@ -1982,7 +2033,7 @@ class _Spool(_Worker):
 
     def _do(self, key: str, task: Callable[[], None]) -> None:
         try:
-            if self._find_folder():
+            if key == "end" or self._find_folder():
                 task()
         except OSError as error:
             self.error = _strerror(error)
@@ -2071,7 +2122,7 @@ class _Spool(_Worker):
             return False
         path = self._path(file, "lock")
         try:
-            while True:
+            for _ in range(8):  # not for ever: there are file systems on which no file is the same twice
                 descriptor = self._held[file] = _open(path, os.O_RDWR | os.O_CREAT)
                 if not _lock(descriptor):
                     break
@@ -2134,11 +2185,22 @@ class _Spool(_Worker):
         ages = {file: _changed_at(self._path(file)) for file in names}
         files = sorted(ages, key=lambda file: (ages[file], file))
         too_old = time.time() - _PAGE_LIFE_S
-        surplus = [file for file in files if 0 < ages[file] < too_old or file in files[:-_MAX_PAGES]]
+        free = [file for file in files if self._is_free(file)] if len(files) > _MAX_PAGES else []
+        surplus = [file for file in files if 0 < ages[file] < too_old or file in free[:-_MAX_PAGES]]
         dropped = [file for file in surplus if self._drop(file)]
         if dropped:
             self._warn(f"{len(dropped)} undelivered pages of the spool were dropped: over 50, or over 14 days old")
         return [file for file in files if file not in surplus]
+
+    def _is_free(self, file: str) -> bool:
+        """Whether a page has no living owner; those that have one are written often, and would outlive all others."""
+        if file in self._held:
+            return True
+        with contextlib.suppress(OSError):
+            if self._claim(file):
+                self._release(file)
+                return True
+        return False
 
     def _drop(self, file: str) -> bool:
         """Removes a page that is too much; False when it is a living process's, or cannot be had."""
@@ -2262,7 +2324,7 @@ class _Keeper(_Worker):
             if line and not line.was_cut:
                 due = min(due, line.deadline)
         if self._flight is None:
-            due = min(due, self._next_up()[0])
+            due = min(due, self._next_up(now)[0])
         for ledger in self._ledgers:
             if ledger.speaks and ledger.mark != ledger.kept:
                 due = min(due, ledger.kept_at + _PAGE_S)
@@ -2276,7 +2338,7 @@ class _Keeper(_Worker):
         self.spool.ensure()
         self._mind_spool(now)
         if self._flight is None:
-            when, ledger = self._next_up()
+            when, ledger = self._next_up(now)
             self.health.next_try_at = when if self.pace.fails else None
             if ledger is not None and when <= now:
                 self._send(ledger, now)
@@ -2341,17 +2403,26 @@ class _Keeper(_Worker):
     # Sending.
 
     @property
+    def has_no_more_to_do(self) -> bool:
+        """Whether the session of a worker is over, and the service has all that was said in it."""
+        return self._ledger.over and not self._ledger.speaks and self.inbox.empty()
+
+    @property
     def gets_through(self) -> bool:
         """Whether the last attempt to reach the service succeeded."""
         return self.health.heard_at is not None and not self.pace.fails
 
-    def _next_up(self) -> tuple[float, _Ledger | None]:
+    def _next_up(self, now: float) -> tuple[float, _Ledger | None]:
         best: tuple[float, _Ledger | None] = (math.inf, None)
         if self._replay and self.gets_through:  # never what an outage is noticed by, and never a reason to be silent
             best = (self._replay.not_before, self._replay)
         for ledger in self._ledgers:
             if ledger.speaks:
                 when = max(self.pace.when(wanted=ledger.wanted, urgent=ledger.urgent), ledger.not_before)
+                if self.spool.busy and ledger.kept_by > now:
+                    # The old session's page still holds what is about to be said in the new one: replayed after a
+                    # kill it would count twice.
+                    when = max(when, now + 0.02)
                 if best[1] is None or when < best[0]:
                     best = (when, ledger)
         return best
@@ -2378,6 +2449,8 @@ class _Keeper(_Worker):
             self._taken(at, order.sent, answer.document)
         elif ledger.replay and code in _REFUSALS:
             self._turned_down(at, ledger, answer)
+        elif ledger.replay:
+            self._not_replayed(at, ledger, answer)
         elif answer.sends_away:
             self._elsewhere(at, ledger, answer)
         elif code in (400, 413, 422):
@@ -2437,6 +2510,8 @@ class _Keeper(_Worker):
         if ledger is self._replay:
             self._replay = heir
         self._keep(heir or ledger, at)  # in the same file, so that the rest is told of once, whenever the process dies
+        if heir:
+            heir.kept_by = at + _LATE_S
         self._aim()
         if ledger in self._closing:
             self._closing = [one for one in (*self._closing, heir) if one is not None and one is not ledger]
@@ -2455,6 +2530,12 @@ class _Keeper(_Worker):
         if self._replay:
             self._replay.not_before = at + self._replay_s
         return None
+
+    def _not_replayed(self, at: float, ledger: _Ledger, answer: _Answer) -> None:
+        """A replay that failed on its way: the next live report tells whether it is the way, or this page alone."""
+        ledger.failures += 1
+        ledger.not_before = at + _back_off(ledger.failures, _LOOK_S)
+        self.pace.failed(at, answer.retry_after, firm=answer.code == 429)
 
     def _refused(self, at: float, ledger: _Ledger) -> None:
         self.pace.failed(at)
@@ -2492,9 +2573,16 @@ class _Keeper(_Worker):
     # What arrives in the queue.
 
     def note(self, at: float, call: Callable[..., None], *args: Any) -> None:
-        """Something the bot said, for the ledger; after the end of a session it is too late for it."""
-        if self._ledger.result is None:
-            call(self._ledger, at, *args)
+        """Something the bot said, for the ledger; what it says after the end of its session is too late.
+
+        The time of the call tells that, not the place in the queue: a thread that folds what waits there may have had
+        in hand what another one said before the end.
+        """
+        ledger = self._ledger
+        before = ledger.result is not None and at <= ledger.ended_at
+        if ledger.result is None or ledger.result["inferred"] or before:  # after a guess the bot may still have its say
+            call(ledger, at, *args)
+            ledger.urgent = ledger.urgent or before
         elif call is not _Ledger.go_on:
             self.health.ignored += 1
 
@@ -2502,9 +2590,9 @@ class _Keeper(_Worker):
         for item in bundle.closed():
             self._handle(item)
 
-    def ignore(self, _at: float) -> None:
-        """A call with wrong arguments was made."""
-        self.health.ignored += 1
+    def ignore(self, _at: float, calls: int) -> None:
+        """So many calls with wrong arguments were made."""
+        self.health.ignored += calls
 
     def replay(self, _at: float, orphan: _Ledger) -> None:
         """Takes what a dead process left, to say it in its place."""
@@ -2558,11 +2646,12 @@ class _Keeper(_Worker):
         ledger = self._ledger
         if instance_id != ledger.instance_id or ledger.run is None or not isinstance(commands, list):
             return
-        for command in commands[:_MAX_LISTED]:
+        for command in commands:
             if not isinstance(command, dict) or not isinstance(command.get("id"), str):
                 continue
-            if ledger.hear(command["id"][:64]) and command.get("type") == "stop":
-                ledger.run.stop = _Stop(command["id"][:64], _optional_text(command.get("reason"), 200))
+            command_id, is_stop = _text(command["id"], 64), command.get("type") == "stop"
+            if ledger.hear(command_id, stop=is_stop and ledger.run.stop is None) and is_stop:
+                ledger.run.stop = _Stop(command_id, _optional_text(command.get("reason"), 200))
         self.call_back(_at)
 
     def call_back(self, _at: float) -> None:
@@ -2626,8 +2715,9 @@ class _OnStop:
 
     def run(self, stop: _Stop) -> None:
         if self._ran_for != stop.id:
-            self._ran_for = stop.id
-            threading.Thread(target=self._call, name="status-reporter-on-stop", daemon=True).start()
+            with contextlib.suppress(RuntimeError):  # no thread to be had: tried again with the next answer
+                threading.Thread(target=self._call, name="status-reporter-on-stop", daemon=True).start()
+                self._ran_for = stop.id
 
     def _call(self) -> None:
         # A bot that is called has been told: the session that it ends now was stopped.
@@ -2647,14 +2737,33 @@ def _silent(answer: Any) -> Callable[[_F], _F]:
         def call(self: StatusReporter, *args: Any, **kwargs: Any) -> Any:
             try:
                 return method(self, *args, **kwargs)
-            except Exception:
-                if self._strict:
+            except Exception as error:
+                if self._strict or _is_the_bots(error):
                     raise
                 return answer
 
         return cast("_F", call)
 
     return guard
+
+
+# Python 3.9 has no list of its library: what was there when this file was imported may be the bot's, and passes for it.
+_LIBRARY = getattr(sys, "stdlib_module_names", None) or {name.partition(".")[0] for name in sys.modules}
+
+
+def _is_the_bots(error: BaseException) -> bool:
+    """Whether an error is none of ours: a signal handler of the bot's raised it, in the middle of a call that it broke off.
+
+    No call runs any other code of the bot's.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        root = str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0]
+        ours = trace.tb_frame.f_globals is globals() or root in ("gevent", "eventlet", "greenlet")
+        if not ours and (root not in _LIBRARY or root == "__main__"):
+            return True
+        trace = trace.tb_next
+    return False
 
 
 class StatusReporter:
@@ -3042,7 +3151,7 @@ class StatusReporter:
         self.disabled_reason = "closed"
         keeper.tell(_Keeper.close)
         atexit.unregister(self._at_exit)
-        ends = time.monotonic() + _DISK_EXIT_S
+        ends = time.monotonic() + _DISK_EXIT_S - self._run.waited_for_disk
         while keeper.started and not keeper.spool.closed and time.monotonic() < ends:
             time.sleep(0.002)
 
@@ -3108,8 +3217,12 @@ class StatusReporter:
     def _ignore(self, why: str) -> None:
         if self._strict:
             raise ValueError(why)
-        if self._keeper and not _mute.on:
-            self._keeper.tell(_Keeper.ignore)
+        keeper = self._keeper
+        if keeper is None or _mute.on:
+            return
+        keeper.tell(_Keeper.ignore, 1)
+        if keeper.inbox.qsize() > _MAX_BACKLOG:
+            self._fold(keeper)
 
     def _finish(self, outcome: str, error: object) -> tuple[_Receipt, bool]:
         """Says how the session ended; answers the receipt for that, and whether it was said before."""
@@ -3137,8 +3250,10 @@ class StatusReporter:
         run, keeper = self._run, self._keeper
         if self._is_elsewhere() or keeper is None or run.session_id is None:
             return True
-        receipt = run.ending.get("said")
-        if receipt is None:
+        if "said" in run.ending:  # and is waited for with all that other threads said before it
+            receipt = _Receipt()
+            keeper.tell(_Keeper.flush, receipt)
+        else:
             receipt = run.ending.setdefault("guessed", _Receipt())
             outcome, reason = ("interrupted", why) if error is None else _Session.outcome(error)
             keeper.tell(_Keeper.end, run, {"outcome": outcome, "inferred": True, "error": _error(reason)}, receipt)
@@ -3298,13 +3413,26 @@ class _WorkerReporter(StatusReporter):
         self._run = _Run(None)
         super()._forget_parent()
 
+    def rest(self) -> None:
+        """Ends the threads once the session is over and all is delivered; a call that comes even so begins anew."""
+        keeper = self._keeper
+        if keeper and keeper.has_no_more_to_do:
+            self._keeper = self._new_keeper()  # first, so that no call begins anew with the old one
+            self._run = _Run(None)
+            keeper.tell(_Keeper.close)
+
 
 _workers: dict[str, _WorkerReporter] = {}
 
 
 def _worker_here(session_id: str, bot: dict[str, str], settings: dict[str, Any]) -> StatusReporter:
     """The one worker's reporter of a session in this process, however often it is unpickled."""
-    return _workers.get(session_id) or _workers.setdefault(session_id, _WorkerReporter(session_id, bot, settings))
+    known = _workers.get(session_id)
+    if known:
+        return known
+    for one in list(_workers.values()):  # a process of a pool may outlive any number of sessions
+        one.rest()
+    return _workers.setdefault(session_id, _WorkerReporter(session_id, bot, settings))
 
 
 def _copy_elsewhere(session_id: str | None, stop: tuple[str, str | None] | None) -> StatusReporter:
@@ -3702,6 +3830,7 @@ class _SelfTest:
             self._tell(f"status reports are off: {error}", "mend that setting; `--help` lists all of them")
             return 2
         address.look_for_proxy()
+        address.heed_exceptions()
         self._say(f"service: {address.origin}{' by way of a proxy' if address.proxied else ''}")
         sound = self._try_disk(folders)
         return 0 if self._try_report(address) and sound else 1

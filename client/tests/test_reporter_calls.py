@@ -339,6 +339,7 @@ def test_a_system_without_threads_is_survived(run_bot: RunBot) -> None:
         for number in range(50_000):
             reporter.increment_jobs_found()
             reporter.send_heartbeat("step", {"number": number})
+            reporter.increment_jobs_found(-1)
             if number % 10 == 0:
                 reporter.job(number).applied()
         assert reporter.status["runtime"] == "no-threads"
@@ -346,6 +347,7 @@ def test_a_system_without_threads_is_survived(run_bot: RunBot) -> None:
         assert not reporter.complete_session(timeout=0)
         threading.Thread.start = start
         assert reporter.flush(5)
+        assert reporter.status["ignored"] == 50_000
         print(reporter.status["counters"])
     """)
     assert done.stderr == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -357,3 +358,32 @@ def test_progress_and_recent_activities_are_told(service: FakeService, reporter:
     assert names == ["searching", "jobs_found", "applying", "filling_form", "applying"]
     assert service.last["progress"] == {"done": 4, "total": None}
     assert service.last["activity"]["n"] == 5
+
+
+def test_what_other_threads_fold_at_the_end_is_counted(service: FakeService, make: MakeReporter) -> None:
+    """Threads that flood the reporter fold what waits; what one says before the end counts, in whose hands it may be."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        for _ in range(6):
+            reporter = make(spool_dir=None, stream=False)
+            session_id = reporter.start_session()
+            over = threading.Event()
+
+            def flood(reporter: StatusReporter = reporter, over: threading.Event = over) -> None:
+                while not over.is_set():
+                    reporter.increment("other")
+
+            threads = [threading.Thread(target=flood) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for _ in range(20_000):
+                reporter.increment_jobs_applied()
+            reporter.complete_session()
+            over.set()
+            for thread in threads:
+                thread.join()
+            reporter.close()
+            assert service.sessions[session_id].totals["jobs_applied"] == 20_000
+    finally:
+        sys.setswitchinterval(interval)

@@ -50,6 +50,14 @@ ENDS = {
         False,
         None,
     ),
+    "counted and said so in a hook that runs later": (
+        "import atexit\ndef late():\n    reporter.increment_jobs_found(3)\n    reporter.complete_session()\n"
+        "atexit.register(late)\n" + START.replace("(7)", "(4)"),
+        0,
+        "success",
+        False,
+        None,
+    ),
     "said so, and then an exception": (START + "reporter.complete_session()\n1 / 0", 1, "success", False, None),
     "closed without a word": (START + "reporter.close()", 0, "interrupted", True, None),
     "block ends": (BLOCK, 0, "success", False, None),
@@ -91,6 +99,17 @@ def test_a_service_that_hangs_holds_an_exit_up_for_two_seconds(run_bot: RunBot) 
         done = run_bot(START + "reporter.complete_session()", url=f"http://127.0.0.1:{hanging.getsockname()[1]}")
     assert (done.returncode, done.stderr) == (0, "")
     assert 2 <= time.monotonic() - began < 4
+
+
+def test_neither_a_service_nor_a_disk_that_hangs_holds_a_close_up_for_long(run_bot: RunBot) -> None:
+    """`exit_timeout` for the one and 0.2 s for the other, also where the bot waits for two things of the disk."""
+    code = "os.fsync = lambda descriptor: time.sleep(60)\n" + START + "began = time.monotonic(); reporter.close()\n"
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        done = run_bot(
+            "import os, time\n" + code + "print(time.monotonic() - began)",
+            url=f"http://127.0.0.1:{hanging.getsockname()[1]}",
+        )
+    assert 2.2 <= float(done.stdout) < 2.39
 
 
 @pytest.mark.parametrize("code", [START, START + "reporter.complete_session()", BLOCK], ids=["forgot", "said", "block"])

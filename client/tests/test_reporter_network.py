@@ -220,6 +220,38 @@ def test_the_environments_proxy_is_for_https_alone(
     assert stranger.connections == 0
 
 
+SETTINGS_OF_MACOS = """
+import socket, sys, time, types
+from status_reporter import StatusReporter
+asked = []
+def nobody_answers(host):
+    asked.append(host)
+    time.sleep(3)
+    raise OSError
+socket.gethostbyname = nobody_answers
+settings = {"exclude_simple": False, "exceptions": ["*.local", "169.254/16", EXCEPTED]}
+proxies = {"https": "http://127.0.0.1:9"}
+sys.modules["_scproxy"] = types.SimpleNamespace(_get_proxy_settings=lambda: settings, _get_proxies=lambda: proxies)
+sys.platform = "darwin"
+reporter = StatusReporter(spool_dir=None)
+began = time.monotonic()
+reporter.start_session()
+assert time.monotonic() - began < 2
+while not reporter.status["fails"]:
+    time.sleep(0.01)
+print(reporter.status["last_error"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("excepted", "error"), [("other.example", "ConnectionRefusedError"), ("*.invalid", "gaierror")]
+)
+def test_the_systems_proxy_costs_the_bot_no_name_server(run_bot: RunBot, excepted: str, error: str) -> None:
+    """Whether its settings except the host may take one that never answers; the session begins meanwhile."""
+    done = run_bot(SETTINGS_OF_MACOS.replace("EXCEPTED", repr(excepted)), url="https://status.invalid")
+    assert (done.stdout.strip(), done.stderr) == (error, "")
+
+
 # A machine of two addresses, one of the own network and one of the world, and a proxy that is meant for the bot's browser.
 TWO_ADDRESSES = """\
 import fcntl, os, socket, struct, time

@@ -358,7 +358,7 @@ def test_a_worker_goes_quiet_after_the_sessions_end_but_still_counts(
     worker.increment_jobs_found()
     assert worker.flush(10)
     assert worker._keeper is not None
-    assert worker._keeper._next_up()[1] is None  # no heartbeat is due, ever
+    assert worker._keeper._next_up(time.monotonic())[1] is None  # no heartbeat is due, ever
     worker.increment_jobs_found()
     assert worker.flush(10)
     assert service.session.totals["jobs_found"] == 3
@@ -536,3 +536,41 @@ def test_a_frozen_bots_helper_processes_start_no_session(
     """)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert service.journal == []
+
+
+def test_a_process_of_a_pool_outlives_many_sessions_with_the_threads_of_one(
+    service: FakeService, run_bot: RunBot
+) -> None:
+    """Each session's part of it ends its threads once that session is over and all of it is delivered."""
+    done = run_bot("""
+        import multiprocessing, threading, time
+        import status_reporter
+
+        def until(fact):
+            ends = time.monotonic() + 10
+            while not fact() and time.monotonic() < ends:
+                time.sleep(0.01)
+
+        def threads():
+            return sum(thread.name.startswith("status-reporter") for thread in threading.enumerate())
+
+        def count(worker):
+            worker.increment_jobs_applied()
+            assert worker.flush(10)
+            until(lambda: threads() == 4)
+            return threads()
+
+        def hear_of_the_end(worker):
+            until(lambda: worker._keeper.has_no_more_to_do)
+
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            reporter = status_reporter.StatusReporter(heartbeat_interval=1)
+            for _ in range(3):
+                reporter.start_session()
+                worker = reporter.for_worker()
+                print(pool.apply(count, (worker,)))
+                reporter.complete_session()
+                pool.apply(hear_of_the_end, (worker,))
+    """)
+    assert (done.stdout.split(), done.stderr) == (["4", "4", "4"], "")
+    assert service.totals["jobs_applied"] == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import itertools
 import json
 import os
@@ -11,6 +13,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 import uuid
 import zlib
@@ -72,7 +75,11 @@ def empty() -> Address:
 
 def pages(spool: Path) -> dict[str, dict[str, Any]]:
     """What is on disk, by instance."""
-    return {path.stem: json.loads(path.read_bytes()) for path in sorted(spool.glob("*.json"))}
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(spool.glob("*.json")):
+        with contextlib.suppress(FileNotFoundError):  # delivered, and removed, since it was listed
+            found[path.stem] = json.loads(path.read_bytes())
+    return found
 
 
 def put(spool: Path, page: dict[str, Any], name: str = "") -> Path:
@@ -282,6 +289,7 @@ def test_a_living_process_is_not_followed(back: FakeService, make: MakeReporter,
     other = make(base_url=back.url)
     other.start_session("1.0")
     assert other.flush()
+    until(lambda: pages(spool))
     page = next(iter(pages(spool)))
     done = run_bot(BEGIN + "print(reporter.session_id); reporter.complete_session()", url=back.url)
     assert done.stdout.strip() not in ("", other.session_id)
@@ -307,6 +315,27 @@ def test_two_reporters_of_one_process_leave_each_other_alone(
     assert list(spool.iterdir()) == []
 
 
+def test_two_copies_of_the_file_in_one_process_leave_each_other_alone(
+    service: FakeService, make: MakeReporter, spool: Path
+) -> None:
+    """A bot has one beside it, a library of its own another one: they have a session and a page each."""
+    place = importlib.util.spec_from_file_location("another_copy", status_reporter.__file__)
+    assert place
+    assert place.loader
+    copy = importlib.util.module_from_spec(place)
+    place.loader.exec_module(copy)
+    first, second = make(), copy.StatusReporter(TOKEN, service.url)
+    first.start_session("1.0")
+    until(lambda: pages(spool))
+    assert second.start_session("1.0") not in ("", first.session_id)
+    assert first.flush()
+    assert second.flush()
+    assert second.status["pending_replays"] == 0
+    until(lambda: len(pages(spool)) == 2)
+    second.close()
+    assert not any(one["replay"] for one in service.documents())
+
+
 @pytest.mark.parametrize("kept", [False, True])
 def test_a_closed_reporter_leaves_its_page_to_the_next(
     empty: Address, make: MakeReporter, spool: Path, kept: bool
@@ -318,7 +347,7 @@ def test_a_closed_reporter_leaves_its_page_to_the_next(
     if kept:
         until(lambda: pages(spool) and first.status["spool_ok"])
     first.close(0)
-    assert len(pages(spool)) == 1
+    until(lambda: len(pages(spool)) == 1)  # a slow disk is not waited for
     with FakeService(port=empty.port) as back:
         second = make(base_url=back.url)
         second.start_session("1.0")
@@ -533,6 +562,56 @@ def test_too_many_pages_and_too_old_ones_are_dropped(
     until(lambda: "dropped" in caplog.text)
 
 
+def test_pages_of_living_processes_crowd_no_orphan_out(
+    orphan: dict[str, Any], back: FakeService, make: MakeReporter, spool: Path
+) -> None:
+    """Sixty bots at work, each with its page: what a dead one left is still delivered."""
+    living = [str(uuid.uuid4()) for _ in range(60)]
+    for one in living:
+        put(spool, {**orphan, "instance_id": one, "session_id": one}, one)
+    os.utime(spool / f"{orphan['instance_id']}.json", (time.time() - 60,) * 2)
+    code = "import fcntl, sys\nheld = [open(name, 'w') for name in sys.argv[1:]]\n"
+    code += "for one in held:\n    fcntl.lockf(one, fcntl.LOCK_EX)\nprint(flush=True)\nsys.stdin.read()"
+    locks = [str(spool / f"{one}.lock") for one in living]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *locks], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as owners:
+        assert owners.stdout
+        owners.stdout.readline()
+        reporter = make(base_url=back.url, resume="never")
+        reporter.start_session("1.0")
+        back.wait_for(lambda: orphan["session_id"] in back.sessions)
+        owners.communicate()
+    assert not any(one in back.sessions for one in living)
+    assert len(pages(spool)) >= 60
+
+
+def test_a_page_that_never_gets_through_keeps_nobody_from_reporting(
+    orphan: dict[str, Any], empty: Address, make: MakeReporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Something on the way dislikes that one: it is tried ever more rarely, and is no outage."""
+
+    class Particular(FakeService):
+        def refusal(self, document: dict[str, Any]) -> Reply | None:
+            return Reply(500, "disliked") if document["replay"] else super().refusal(document)
+
+    with Particular(port=empty.port) as service:
+        reporter = make(base_url=service.url, resume="never")
+        reporter.start_session("1.0")
+
+        def replays() -> list[float]:
+            return [one.at for one in service.posts() if one.document["replay"]]
+
+        service.wait_for(lambda: len(replays()) == 4)
+        tries = replays()
+        assert tries[3] - tries[2] >= 2
+        reporter.increment_jobs_found()
+        assert reporter.flush()
+        reporter.close()
+    assert orphan["session_id"] not in service.sessions
+    assert "get through" not in caplog.text
+
+
 def test_200_outcomes_fit_into_a_page_and_all_arrive(
     run_bot: RunBot, empty: Address, spool: Path, make: MakeReporter
 ) -> None:
@@ -657,6 +736,19 @@ def test_memory_only_leaves_nothing(service: FakeService, make: MakeReporter, sp
     assert service.session.status == "completed"
     assert reporter.status["spool_error"] == "memory only"
     assert not spool.parent.exists()
+
+
+def test_a_closed_reporter_that_found_no_folder_leaves_no_thread(make: MakeReporter, tmp_path: Path) -> None:
+    """Nor is the end of a spool waited for that has nothing to do."""
+    (tmp_path / "file").touch()
+    before = set(threading.enumerate())
+    reporter = make(spool_dir=tmp_path / "file" / "spool")
+    reporter.start_session("1.0")
+    assert reporter.complete_session()
+    mine = set(threading.enumerate()) - before
+    assert mine
+    reporter.close()
+    until(lambda: not any(thread.is_alive() for thread in mine if thread.name.startswith("status-reporter")))
 
 
 def test_a_folder_that_vanishes_is_made_again(service: FakeService, make: MakeReporter, spool: Path) -> None:

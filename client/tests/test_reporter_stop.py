@@ -116,6 +116,37 @@ def test_a_command_counts_once_and_an_unknown_one_harms_nothing(service: FakeSer
     assert running.stop_reason is None
 
 
+def test_no_crowd_and_no_damage_of_other_commands_hides_a_stop(service: FakeService, running: StatusReporter) -> None:
+    """More commands than a report acknowledges, and one whose name is no text: the stop is heard, and reports go on."""
+    service.push("command", {"id": "\ud800", "type": "pause", "reason": None, "issued_at": "x"})
+    for number in range(25):
+        service.push("command", {"id": f"p{number}", "type": "pause", "reason": None, "issued_at": "x"})
+    stop = service.press_stop(running.session_id or "")
+    until(lambda: running.should_stop)
+    assert running.flush(5)
+    assert {"id": stop, "received": True, "seen_by_bot": True} in service.last["commands"]
+    assert len(service.last["commands"]) == 20
+
+
+def test_a_callback_that_gets_no_thread_is_called_later(
+    service: FakeService, running: StatusReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system that has no thread left just then loses no stop."""
+    start, refused, called = threading.Thread.start, threading.Event(), threading.Event()
+
+    def refuse_once(thread: threading.Thread) -> None:
+        if thread.name == "status-reporter-on-stop" and not refused.is_set():
+            refused.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_once)
+    running.on_stop(called.set)
+    service.press_stop(running.session_id or "")
+    assert called.wait(10)
+    assert refused.is_set()
+
+
 def test_waits_end_at_once_and_are_announced(service: FakeService, running: StatusReporter) -> None:
     """`wait` shows how long and why, and returns True as soon as the stop is there."""
     assert running.flush(5)

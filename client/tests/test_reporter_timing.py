@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import random
+from typing import TYPE_CHECKING
 
 import pytest
-from fake_service import Session
+from fake_service import FakeService, Session
 
 from status_reporter import (
     _back_off,
@@ -21,6 +22,9 @@ from status_reporter import (
     _Run,
     _SleepWatch,
 )
+
+if TYPE_CHECKING:
+    from conftest import RunBot
 
 
 def test_news_go_out_at_once_and_then_once_a_second() -> None:
@@ -74,7 +78,7 @@ def test_failures_back_off_and_an_event_of_the_bots_own_cuts_it_short() -> None:
     for _ in range(7):
         pace.failed(300.0)
     pace.network_is_back(301.0)
-    assert 301 <= pace.when(wanted=True, urgent=False) <= 331  # not at once: all bots of the service notice it together
+    assert 301 <= pace.when(wanted=True, urgent=False) <= 346  # not at once: all bots of the service notice it together
 
 
 def test_a_refused_token_is_tried_ever_more_rarely() -> None:
@@ -146,6 +150,24 @@ def test_sleep_of_the_computer_is_told_from_work_and_from_set_clocks(
     watch = _SleepWatch(1000.0, 5000.0, 3.0)
     assert watch.look(1000 + steady, 5000 + through, 3 + used) == gap
     assert watch.look(1000 + steady + 5, 5000 + through + 5, 3 + used) == 0
+
+
+def test_a_set_clock_is_no_sleep_where_there_is_one_steady_clock_only(service: FakeService, run_bot: RunBot) -> None:
+    """As on Windows, whose steady clock goes on in sleep: only the wall's clock jumps when somebody sets it."""
+    done = run_bot("""
+        import time
+        for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):
+            vars(time).pop(name, None)
+        from status_reporter import StatusReporter
+        reporter, wall = StatusReporter(), time.time
+        reporter.start_session()
+        assert reporter.flush()
+        time.time = lambda: wall() + 3600
+        reporter.increment_jobs_found()
+        assert reporter.complete_session()
+    """)
+    assert done.stderr == ""
+    assert [one["gap_ms"] for one in service.documents()] == [0] * len(service.posts())
 
 
 def test_event_streams_are_read_line_by_line() -> None:

@@ -33,6 +33,7 @@ class Breakage(NamedTuple):
     case: str  # of the design's list
     test: str  # where the case is
     changes: tuple[tuple[str, str], ...]  # texts that are there exactly once, and what comes in their place
+    marks: str = "not long and not root"  # which parts of the case are enough
 
 
 class Verdict(NamedTuple):
@@ -57,13 +58,13 @@ BREAKAGES = (
     Breakage(
         "a plain lock in a public call",
         "T59",
-        "client/tests/test_reporter_pythons.py::test_everything_that_matters_works_on[{python}]",
+        "client/torture/test_process.py::test_signal_storm",
         ((_PUT, '        with keeper.__dict__.setdefault("_plain", threading.Lock()):\n    ' + _PUT),),
     ),
     Breakage(
         "Event.set in a public call",
         "T59",
-        "client/tests/test_reporter_pythons.py::test_everything_that_matters_works_on[{python}]",
+        "client/torture/test_process.py::test_signal_storm",
         ((_PUT, _PUT + '        keeper.__dict__.setdefault("_plain", threading.Event()).set()\n'),),
     ),
     Breakage(
@@ -74,8 +75,8 @@ BREAKAGES = (
     ),
     Breakage(
         "a page that is written in place",
-        "T46",
-        "client/torture/test_mutations.py::test_a_page_is_whole_at_every_moment",
+        "T47",
+        "client/torture/test_disk.py::test_full_meanwhile_and_to_the_end",
         (
             ('_open(self._path(file, "tmp"), os.O_WRONLY', "_open(self._path(file), os.O_WRONLY"),
             ('            _replace(self._path(file, "tmp"), self._path(file))\n', ""),
@@ -115,13 +116,14 @@ BREAKAGES = (
     Breakage(
         "the wall clock in a timer",
         "T33",
-        "client/torture/test_mutations.py::test_a_clock_that_is_set_back_delays_nothing",
+        "client/torture/test_liveness.py::test_clock_is_set",
         (("        self._tend(time.monotonic())\n", "        self._tend(time.time())\n"),),
+        "not root",
     ),
     Breakage(
         "no hook at a fork",
         "T57",
-        "client/tests/test_reporter_processes.py::test_a_stop_is_still_pushed_to_a_parent_whose_child_came_and_went",
+        "client/torture/test_process.py::test_fork_storm",
         (("    os.register_at_fork(after_in_child=_after_fork)\n", "    pass\n"),),
     ),
     Breakage(
@@ -158,15 +160,14 @@ def copy_of_the_tree(folder: Path, breakage: Breakage | None) -> Path:
     return folder
 
 
-def run(folder: Path, test: str) -> list[Verdict]:
-    """Runs a test of a copied tree, and answers what became of it and its parameters."""
-    test = test.format(python=f"{sys.version_info[0]}.{sys.version_info[1]}")
+def run(folder: Path, test: str, marks: str) -> list[Verdict]:
+    """Runs the parts of a test with these marks in a copied tree, until one is red; answers what became of each."""
     notes = folder / "verdicts"
     notes.unlink(missing_ok=True)
     outside = {name: value for name, value in os.environ.items() if name != "TORTURE_REPORTER"}
     environment = {**outside, "PYTHONPATH": str(folder / "client"), "HISTORIES": "100"}
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    command = [sys.executable, str(folder / "client" / "torture" / "mutations.py"), str(notes), test]
+    command = [sys.executable, str(folder / "client" / "torture" / "mutations.py"), str(notes), test, marks]
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
@@ -203,5 +204,5 @@ def _is_asserted(error: BaseException) -> bool:
 
 
 if __name__ == "__main__":
-    options = ["-q", "-x", "-m", "", "-k", "not real", "-p", "no:cacheprovider", "-p", "no:randomly", "-n0"]
+    options = ["-q", "-x", "-m", sys.argv[3], "-k", "not real", "-p", "no:cacheprovider", "-p", "no:randomly", "-n0"]
     sys.exit(pytest.main([*options, sys.argv[2]], plugins=[_Notes(Path(sys.argv[1]))]))

@@ -253,7 +253,7 @@ class Life:
     def ask(self, now: float) -> Any:
         """The next request, sent whenever the history says so; None when it has nothing to say ever again."""
         self.tend(now)
-        _, ledger = self.keeper._next_up()
+        _, ledger = self.keeper._next_up(now)
         if ledger is None:
             return None
         self.keeper._send(ledger, now)

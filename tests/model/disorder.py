@@ -537,7 +537,8 @@ class World:
         assert (session.stop_seen_at is not None) is (heard is not None and heard.seen)
         times = (session.stop_requested_at, session.stop_delivered_at, session.stop_seen_at)
         known = [at for at in times if at is not None]
-        if self.end is not None and session.ended_at is not None and known and known[0] <= session.ended_at:
+        its_own = heard is not None and heard.said_end  # else it may have outlived the end, and heard of the stop then
+        if its_own and session.ended_at is not None and known and known[0] <= session.ended_at:
             known.append(session.ended_at)
         assert known == sorted(known), "the steps of the stop are out of order"
 

@@ -2,11 +2,12 @@
 
 A line `{"do": "increment_jobs_found", "args": [3]}` calls that method of the reporter and tells `did` with its answer;
 `{"get": "status"}` tells an attribute, `{"exit": 0}` ends the process, the end of the lines ends the script. Whatever a
-call raises is told as `raised`. What was counted with a call that came back is the bot's truth.
+call raises is told as `raised`, and the very end as `gone`. What was counted with a call that came back is the bot's truth.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from typing import Any
@@ -40,6 +41,7 @@ def obey(stage: Stage, reporter: Any, line: dict[str, Any]) -> None:
 def main() -> None:
     """Obeys until there are no more lines."""
     stage = Stage()
+    atexit.register(stage.tell, "gone")  # before the reporter's own hook, and so after it
     reporter = stage.reporter()
     stage.tell("ready")
     while True:
