@@ -9,8 +9,12 @@ apt = { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y 
 
 compile = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package botlight --no-emit-package botlight-reporter
 
-# Playwright's driver needs libatomic; the pages show emoji; cases of TLS make their own certificates.
-browser = chromium libatomic1 fonts-noto-color-emoji openssl
+# Playwright's driver needs libatomic; the pages show emoji.
+browser = chromium libatomic1 fonts-noto-color-emoji
+# Certificates, a way to make calls of the system fail, a compiler for clocks of our own, a database.
+tools = openssl strace gcc libc6-dev postgresql-15 postgresql-15-cron
+# A proxy that holds answers back, networks to cut off.
+rack = nginx iproute2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test torture fresh lint types audit bench compare wheels lock format clean
@@ -33,25 +37,25 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-.PHONY: chromium
+.PHONY: chromium tools rack
 chromium:
-	@{ command -v chromium && command -v openssl && /sbin/ldconfig -p | grep libatomic.so.1; } >/dev/null || { $(call missing,$(browser)); }
+	@{ command -v chromium && /sbin/ldconfig -p | grep libatomic.so.1; } >/dev/null || { $(call missing,$(browser)); }
+
+tools:
+	@{ command -v openssl && command -v strace && command -v gcc && ls /usr/lib/postgresql/15/lib/pg_cron.so; } >/dev/null 2>&1 \
+		|| { $(call missing,$(tools)); }
+
+rack:
+	@{ PATH=$$PATH:/usr/sbin:/sbin; command -v nginx && command -v ip; } >/dev/null || { $(call missing,$(rack)); }
 
 demo: $(VENV)/.run ## start service, job board and bot; print the link; Ctrl-C ends all
 	@exec $(BIN)/python -m examples.demo
 
-test: $(VENV)/.dev chromium ## lint, types, imports and every test
+test: $(VENV)/.dev chromium tools ## lint, types, imports and every test
 	@$(MAKE) --no-print-directory lint types
 	@$(BIN)/python -m pytest
 
-# A proxy that buffers, a way to make calls of the system fail, a compiler for the clocks, networks to cut off.
-tools = nginx strace gcc libc6-dev iproute2
-.PHONY: tools
-tools:
-	@{ PATH=$$PATH:/usr/sbin:/sbin; command -v nginx && command -v strace && command -v gcc && command -v ip; } >/dev/null \
-		|| { $(call missing,$(tools)); }
-
-torture: $(VENV)/.dev chromium tools ## the reporter against everything, long cases too; SOAK=8h for a longer soak
+torture: $(VENV)/.dev chromium tools rack ## the reporter against everything, long cases too; SOAK=8h for a longer soak
 	@if [ "$$(id -u)" = 0 ]; then $(BIN)/python -m pytest client/torture -m ""; \
 	else echo "not root: the cases that need root are left out" >&2; $(BIN)/python -m pytest client/torture -m "not root"; fi
 
