@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from stage import Stage
 
@@ -16,7 +16,7 @@ from stage import Stage
 class Page:
     """Reports its own end."""
 
-    gone: list[None] = []  # `append` is one step
+    gone: ClassVar[list[None]] = []  # `append` is one step
 
     def __init__(self, reporter: Any) -> None:
         self.reporter = reporter
