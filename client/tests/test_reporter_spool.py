@@ -370,7 +370,7 @@ def is_free():
             os._exit(1)
         os._exit(0)
     return os.waitpid(child, 0)[1] == 0
-print(is_free())
+print(is_free(), flush=True)
 parent = os.getpid()
 if os.fork() == 0:  # lives on, and watches its parent die
     while os.getppid() == parent:
@@ -639,7 +639,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
 reporter.increment_jobs_found(4)
 while reporter.status["spool_ok"]:
     time.sleep(0.01)
-print(reporter.status["spool_error"])
+print(reporter.status["spool_error"], flush=True)
 reporter.flush(10)
 if sys.argv[1:] == []:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
