@@ -21,7 +21,7 @@ from torture.leak_probe import LeakProbe
 from torture.pythons import Python
 from torture.services import Service
 
-__all__ = ["Bot", "StartBot", "start", "wardrobe"]
+__all__ = ["Bot", "StartBot", "do", "start", "status", "wardrobe"]
 
 HERE = Path(__file__).parent
 REPORTER = Path(os.environ.get("TORTURE_REPORTER") or HERE.parent / "status_reporter.py")
@@ -196,3 +196,18 @@ def start(
     finally:
         os.close(writing)
     return Bot(process, reading, prints)
+
+
+def do(bot: Bot, name: str, *args: Any, **kwargs: Any) -> Any:
+    """Has a puppet call a method; answers what that answered."""
+    nth = sum(one["word"] == "did" for one in bot.said) + 1
+    bot.say(do=name, args=args, kwargs=kwargs)
+    return bot.heard("did", nth=nth)["answer"]
+
+
+def status(bot: Bot) -> dict[str, Any]:
+    """What a puppet's reporter says of itself."""
+    nth = sum(one["word"] == "got" for one in bot.said) + 1
+    bot.say(get="status")
+    answer: dict[str, Any] = bot.heard("got", nth=nth)["value"]
+    return answer

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from torture.bot import Bot, StartBot
+from torture.bot import Bot, StartBot, do, status
 from torture.disk import Disk, give_up_root, size_limit
 from torture.fault_proxy import Fault
 from torture.figures import Figures
@@ -44,21 +44,6 @@ def problem(code: int, name: str) -> bytes:
 
 
 REFUSED = Fault(answer=problem(422, "invalid"))
-
-
-def do(bot: Bot, name: str, *args: Any, **kwargs: Any) -> Any:
-    """Has a puppet call a method; answers what that answered."""
-    nth = sum(one["word"] == "did" for one in bot.said) + 1
-    bot.say(do=name, args=args, kwargs=kwargs)
-    return bot.heard("did", nth=nth)["answer"]
-
-
-def status(bot: Bot) -> dict[str, Any]:
-    """A puppet's `status`."""
-    nth = sum(one["word"] == "got" for one in bot.said) + 1
-    bot.say(get="status")
-    got: dict[str, Any] = bot.heard("got", nth=nth)["value"]
-    return got
 
 
 def noted(bot: Bot, error: str) -> None:

@@ -8,10 +8,9 @@ import signal
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
-from torture.bot import Bot, StartBot
+from torture.bot import Bot, StartBot, do, status
 from torture.clock_shim import Clocks, built
 from torture.fault_proxy import Exchange, Fault
 from torture.figures import Figures
@@ -24,21 +23,6 @@ from status_reporter import _Pace
 
 DAY_S = 86_400.0
 ENDS = ("completed", "failed", "stopped", "interrupted")
-
-
-def do(bot: Bot, name: str, *args: Any, **kwargs: Any) -> Any:
-    """Has a puppet call a method; answers what that answered."""
-    nth = sum(one["word"] == "did" for one in bot.said) + 1
-    bot.say(do=name, args=args, kwargs=kwargs)
-    return bot.heard("did", nth=nth)["answer"]
-
-
-def status(bot: Bot) -> dict[str, Any]:
-    """What a puppet's reporter says of itself."""
-    nth = sum(one["word"] == "got" for one in bot.said) + 1
-    bot.say(get="status")
-    answer: dict[str, Any] = bot.heard("got", nth=nth)["value"]
-    return answer
 
 
 def finish(bot: Bot) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from fake_service import FakeService, Reply
-from torture.bot import Bot, StartBot
+from torture.bot import Bot, StartBot, do, status
 from torture.certificates import HOST, Authority
 from torture.connect_proxy import ConnectProxy
 from torture.dns_hole import DnsHole
@@ -30,21 +30,6 @@ from torture.strangers import FullHost, LingeringHost, OtherHost
 from status_reporter import _back_off, _Pace
 
 WELL = Fault()
-
-
-def do(bot: Bot, name: str, *args: Any, **kwargs: Any) -> Any:
-    """Has a puppet call a method; answers what that answered."""
-    nth = sum(one["word"] == "did" for one in bot.said) + 1
-    bot.say(do=name, args=args, kwargs=kwargs)
-    return bot.heard("did", nth=nth)["answer"]
-
-
-def status(bot: Bot) -> dict[str, Any]:
-    """What a puppet's reporter says of itself."""
-    nth = sum(one["word"] == "got" for one in bot.said) + 1
-    bot.say(get="status")
-    answer: dict[str, Any] = bot.heard("got", nth=nth)["value"]
-    return answer
 
 
 def finish(bot: Bot) -> None:
