@@ -8,10 +8,9 @@ import threading
 import time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from torture.bot import Bot, StartBot
+from torture.bot import Bot, StartBot, do
 from torture.fault_proxy import Exchange, Fault
 from torture.figures import Figures
 from torture.journal import wait_for
@@ -32,13 +31,6 @@ def problem(code: int, name: str) -> bytes:
 def spooled(home: Path) -> list[Path]:
     """The files that hold what no service has yet."""
     return sorted((home / "state" / "status_reporter" / "spool").glob("*.json"))
-
-
-def do(bot: Bot, name: str, *args: Any) -> Any:
-    """Has a puppet call a method; answers what that answered."""
-    nth = sum(one["word"] == "did" for one in bot.said) + 1
-    bot.say(do=name, args=args)
-    return bot.heard("did", nth=nth)["answer"]
 
 
 def logged(bot: Bot, level: str) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from torture.bot import Bot, StartBot, wardrobe
+from torture.bot import Bot, StartBot, do, wardrobe
 from torture.fault_proxy import Fault
 from torture.figures import Figures
 from torture.frozen import PYINSTALLER, freeze, is_shared
@@ -48,13 +48,6 @@ WORDLESS = {"os._exit": 3, "SIGTERM": -15}  # ways in which nothing of Python's 
 def spooled(home: Path) -> list[Path]:
     """The files that hold what no service has yet."""
     return sorted((home / "state" / "status_reporter" / "spool").glob("*.json"))
-
-
-def do(bot: Bot, name: str, *args: Any) -> Any:
-    """Has a puppet call a method; answers what that answered."""
-    nth = sum(one["word"] == "did" for one in bot.said) + 1
-    bot.say(do=name, args=args)
-    return bot.heard("did", nth=nth)["answer"]
 
 
 def result_of(service: Service, session_id: str) -> tuple[str, bool, str | None]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torture.bot import Bot, StartBot
+from torture.bot import Bot, StartBot, do
 from torture.fault_proxy import Exchange, Fault
 from torture.figures import Figures
 from torture.journal import wait_for
@@ -44,13 +44,6 @@ def answer(code: int, body: dict[str, Any], *, ours: bool = True) -> bytes:
     marker = "X-Status-Api: 1\r\n" if ours else ""
     head = f"HTTP/1.1 {code} x\r\n{marker}Content-Type: application/json\r\nConnection: close\r\n"
     return (head + f"Content-Length: {len(text)}\r\n\r\n{text}").encode()
-
-
-def do(bot: Bot, name: str, *args: Any) -> Any:
-    """Has a puppet call a method; answers what that answered."""
-    nth = sum(one["word"] == "did" for one in bot.said) + 1
-    bot.say(do=name, args=args)
-    return bot.heard("did", nth=nth)["answer"]
 
 
 def stop_each(service: Service, bot: Bot, many: int) -> list[float]:
