@@ -18,8 +18,9 @@ from fake_service import Reply
 from status_reporter import StatusReporter, get_reporter
 
 if TYPE_CHECKING:
-    from conftest import MakeReporter, RunBot
     from fake_service import FakeService
+
+    from conftest import MakeReporter, RunBot
 
 
 class Touchy:

@@ -13,7 +13,6 @@ from fake_service import FakeService, Reply
 
 if TYPE_CHECKING:
     from conftest import MakeReporter
-
     from status_reporter import StatusReporter
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import MakeReporter, RunBot
     from fake_service import FakeService
+
+    from conftest import MakeReporter, RunBot
 
 START = """
 import atexit, os, signal, sys, threading, time
