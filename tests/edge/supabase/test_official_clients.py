@@ -10,6 +10,7 @@ from tests.edge.supabase.official import CLIENTS, Clients, subscribe_to
 from tests.support.service import API, RunningService
 
 every_client = pytest.mark.parametrize("which", CLIENTS)
+one_of_each = pytest.mark.parametrize("which", ["supabase-js 2.0.0", "realtime-py"])
 
 
 @every_client
@@ -51,18 +52,17 @@ def test_a_stranger_subscribes_and_is_told_nothing(
     owner = clients.open(which, shared.address, person.token("view").secret)
     curious = clients.open(which, shared.address, "sb_publishable_x", other.token("operate").secret)
     nobody = clients.open(which, shared.address, "sb_publishable_x")
-    for client in (owner, curious, nobody):
-        client.subscribe(subscribe_to(person.id))
+    owner.subscribe(subscribe_to(person.id))
+    curious.subscribe(subscribe_to(person.id), subscribe_to(other.id))
+    nobody.subscribe(subscribe_to(person.id))
     assert any("warning" in said["system"]["message"] for said in nobody.heard if "system" in said)
-    bot = new_bot(shared, person.token("report"))
+    bot, witness = (new_bot(shared, one.token("report")) for one in (person, other))
     bot.start()
-    for client, whose in ((curious, other), (owner, person)):
-        witness = new_bot(shared, whose.token("report"))
-        witness.start()
-        client.do("close")
-        clients_left = client.changed
-        assert bot.session_id not in clients_left if client is curious else True
-    assert nobody.changed == set()
+    owner.change("INSERT", bot.session_id)
+    witness.start()
+    curious.change("INSERT", witness.session_id)
+    nobody.subscribe(subscribe_to(person.id), name="later")  # whatever was sent before has come before this
+    assert (curious.changed, nobody.changed) == ({witness.session_id}, set())
 
 
 @every_client
@@ -88,20 +88,20 @@ def test_a_restart_of_the_service_is_survived(
 def test_a_refreshed_token_carries_on(shared: RunningService, clients: Clients, new_bot: NewBot, which: str) -> None:
     """The channel goes on past the end of its first token, without a word."""
     person = shared.person()
-    first = person.token("view", lives_s=4)
+    refreshed, first = person.token("view"), person.token("view", lives_s=4)
     client = clients.open(which, shared.address, "sb_publishable_x", first.secret)
     client.subscribe(subscribe_to(person.id))
-    client.do("token", token=person.token("view").secret)
     second = clients.open(which, shared.address, first.secret)
     second.subscribe(subscribe_to(person.id))
+    client.do("token", token=refreshed.secret)
     second.status("CLOSED")  # the first token has ended by now
     bot = new_bot(shared, person.token("report"))
     bot.start()
     client.change("INSERT", bot.session_id)
-    assert not any(said.get("status") in ("CLOSED", "CHANNEL_ERROR") for said in client.heard)
+    assert not [said for said in client.heard if said.get("status") not in (None, "SUBSCRIBED")]
 
 
-@every_client
+@one_of_each
 def test_another_persons_token_ends_the_channel(shared: RunningService, clients: Clients, which: str) -> None:
     """A channel is one person's for ever: with the token of somebody else it is over."""
     person, other = shared.person(), shared.person()
@@ -111,7 +111,7 @@ def test_another_persons_token_ends_the_channel(shared: RunningService, clients:
     client.status("CLOSED")
 
 
-@every_client
+@one_of_each
 def test_a_revoked_token_ends_the_channel(shared: RunningService, clients: Clients, which: str) -> None:
     """Within seconds, and not to come back."""
     person = shared.person()
@@ -122,7 +122,7 @@ def test_a_revoked_token_ends_the_channel(shared: RunningService, clients: Clien
     client.status("CLOSED", timeout_s=6)
 
 
-@every_client
+@one_of_each
 def test_a_channel_is_left(shared: RunningService, clients: Clients, new_bot: NewBot, which: str) -> None:
     """One of two channels is left: the other one goes on, and the first hears nothing more."""
     person = shared.person()
@@ -137,14 +137,16 @@ def test_a_channel_is_left(shared: RunningService, clients: Clients, new_bot: Ne
     assert {said["name"] for said in client.heard if "change" in said} == {"two"}
 
 
-@every_client
+@one_of_each
 def test_what_cannot_be_subscribed_to_is_said(shared: RunningService, clients: Clients, which: str) -> None:
     """A wrong filter and a table that is not here are told in words; the join itself stands, as in Realtime."""
     person = shared.person()
     client = clients.open(which, shared.address, person.token("view").secret)
-    client.subscribe({**subscribe_to(person.id), "filter": "user_id=eq.me"}, name="filter", wait=False)
-    client.status("SUBSCRIBED", name="filter")
-    client.subscribe({**subscribe_to(person.id), "table": "messages", "filter": "a=eq.1"}, name="table", wait=False)
-    client.status("SUBSCRIBED", name="table")
-    for name, expected in (("filter", "user_id is uuid"), ("table", "public.bot_sessions")):
-        client.until(lambda said, name=name, expected=expected: said["name"] == name and expected in str(said))
+    for name, expected, wrong in (
+        ("filter", "user_id is uuid", {"filter": "user_id=eq.me"}),
+        ("table", "public.bot_sessions", {"table": "messages"}),
+    ):
+        client.subscribe({**subscribe_to(person.id), **wrong}, name=name, wait=False)
+        client.status("SUBSCRIBED", name=name)
+        # JavaScript passes it on as a system message, Python as the error of the channel.
+        client.until(lambda said, name=name, expected=expected: said.get("name") == name and expected in str(said))
