@@ -11,17 +11,15 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import uvicorn
-from uvicorn.server import ServerState
 
 from botlight.cli.logs import start_logging
 from botlight.cli.settings import Settings
 from botlight.cli.wiring import Service, open_service
 from botlight.edge.protocol import Protocol
-from botlight.edge.supabase.connection import Connection
+from botlight.edge.supabase.connection import protocol_for
 
 __all__ = ["CannotListen", "serve"]
 
@@ -95,7 +93,7 @@ def _config(service: Service) -> uvicorn.Config:
     return uvicorn.Config(
         service.app,
         http=Protocol,
-        ws=cast("Any", partial(_socket, service)),
+        ws=protocol_for(service.door),
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -104,11 +102,6 @@ def _config(service: Service) -> uvicorn.Config:
         timeout_keep_alive=75,  # above the 45 s between heartbeats
         timeout_graceful_shutdown=END_S,
     )
-
-
-def _socket(service: Service, *, server_state: ServerState, **_: Any) -> Connection:
-    """What uvicorn makes of a request for a socket."""
-    return Connection(service.door, server_state)
 
 
 def _on_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals, end: Callable[[int], None]) -> None:

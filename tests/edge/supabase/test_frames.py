@@ -74,7 +74,7 @@ def test_a_binary_broadcast_is_read_as_far_as_it_is_answered() -> None:
 def test_what_is_said_has_the_shape_that_clients_read() -> None:
     """`ref` is always there, `system` names the channel, a close carries the join's ref twice."""
     join = Frame(ref="4", topic="realtime:x", event="phx_join")
-    said = [
+    said: list[tuple[Frame, list[str | None]]] = [
         (frames.replied(join, {"postgres_changes": []}), ["4", "4", "phx_reply"]),
         (frames.closed("realtime:x", "4"), ["4", "4", "phx_close"]),
         (frames.failed("realtime:x", "4"), ["4", "4", "phx_error"]),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from tests.conftest import StartService
@@ -11,6 +14,10 @@ from tests.support.service import API, RunningService
 
 every_client = pytest.mark.parametrize("which", CLIENTS)
 one_of_each = pytest.mark.parametrize("which", ["supabase-js 2.0.0", "realtime-py"])
+
+
+def _says(name: str, expected: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda said: said.get("name") == name and expected in str(said)
 
 
 @every_client
@@ -149,4 +156,4 @@ def test_what_cannot_be_subscribed_to_is_said(shared: RunningService, clients: C
         client.subscribe({**subscribe_to(person.id), **wrong}, name=name, wait=False)
         client.status("SUBSCRIBED", name=name)
         # JavaScript passes it on as a system message, Python as the error of the channel.
-        client.until(lambda said, name=name, expected=expected: said.get("name") == name and expected in str(said))
+        client.until(_says(name, expected))

@@ -35,7 +35,7 @@ from botlight.model.access import Principal
 from botlight.model.errors import TooManyStreams
 from botlight.realtime.subscription import Delivery, Subscription
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "protocol_for"]
 
 log = logging.getLogger(__name__)
 _silent: Final = logging.getLogger("botlight.websockets")
@@ -47,7 +47,6 @@ MAX_MESSAGE: Final = 128 * 1024
 MAX_WAITING: Final = 256 * 1024
 """Bytes that may wait for a client that does not read; beyond them the socket is cut. It joins again, and reads anew."""
 MAX_DELAYED: Final = 100
-SILENCE_S: Final = 60.0
 FAREWELL_S: Final = 1.0
 
 GOING_AWAY: Final = 1001
@@ -93,8 +92,6 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; whatever is wrong with it concerns this socket alone."""
-        if self._over:
-            return
         self._heard_at = time.monotonic()
         try:
             self._web.receive_data(data)
@@ -107,7 +104,10 @@ class Connection(asyncio.Protocol):
             log.exception("a socket failed")
             self.end(BROKEN)
         self._flush()
-        if self._web.state is not State.OPEN:
+        if self._web.close_rcvd is not None:
+            self._over = True
+            self._transport.close()
+        elif self._web.state is not State.OPEN and not self._over:
             self._hang_up()
 
     def eof_received(self) -> None:
@@ -157,8 +157,10 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _hang_up(self) -> None:
+        """Let the last word arrive: a connection that is closed while something comes in takes back what went out."""
         self._over = True
-        self._transport.close()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
         self._loop.call_later(FAREWELL_S, self._transport.abort)
 
     # -- what comes in -------------------------------------------------------------------------------------------
@@ -169,6 +171,7 @@ class Connection(asyncio.Protocol):
             headers = {name.lower(): value for name, value in request.headers.raw_items()}
             admitted = self._door.admit(request.path, headers, peer[0] if peer else "")
         except TurnedBack as refusal:
+            log.debug("socket refused", extra={"status": refusal.status})
             self._web.send_response(_answer(refusal))
             return
         response = self._web.accept(request)
@@ -177,6 +180,7 @@ class Connection(asyncio.Protocol):
             return
         self._admitted = admitted
         self._conversation = Conversation(admitted.apikey)
+        log.debug("socket opened", extra={"address": admitted.address, "version": admitted.version})
         self._door.enter(self, lambda: self.end(TRY_AGAIN_LATER))
         self._watch()
 
@@ -310,18 +314,27 @@ class Connection(asyncio.Protocol):
             return
         if self._timer is not None:
             self._timer.cancel()
-        wait_s = self._heard_at + SILENCE_S - time.monotonic()
+        wait_s = self._heard_at + self._door.bounds.silence_s - time.monotonic()
         deadline = self._conversation.deadline
         if deadline is not None:
             wait_s = min(wait_s, (deadline - self._door.clock.now()) / 1000)
         self._timer = self._loop.call_later(max(0.0, wait_s), self._woken)
 
     def _woken(self) -> None:
-        if time.monotonic() - self._heard_at >= SILENCE_S:
+        if time.monotonic() - self._heard_at >= self._door.bounds.silence_s:
             self.end(GOING_AWAY)
             return
         self._perform(self._conversation.expire(self._door.clock.now()))
         self._flush()
+
+
+def protocol_for(door: Door) -> Any:
+    """What uvicorn takes as `ws`: it makes a connection of each request for a socket."""
+
+    def connection(*, server_state: ServerState, **_: Any) -> Connection:
+        return Connection(door, server_state)
+
+    return connection
 
 
 class _Reader:

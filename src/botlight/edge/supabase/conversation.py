@@ -296,7 +296,7 @@ class Conversation:
     def changed(self, topic: str, changes: Sequence[RowChange]) -> Iterator[Action]:
         """Take changes that the channel's person may see."""
         channel = self._channels.get(topic)
-        if channel is None or not channel.joined:
+        if channel is None or channel.principal is None:
             return
         for change in changes:
             for ids, data in messages(channel.bindings, change):

@@ -19,7 +19,7 @@ from botlight.edge.supabase.frames import Version
 from botlight.model.access import Principal, Scope
 from botlight.model.errors import Unauthorized, Unavailable
 
-__all__ = ["PATHS", "Admitted", "Door", "TurnedBack"]
+__all__ = ["PATHS", "Admitted", "Bounds", "Door", "TurnedBack"]
 
 PATHS: Final = frozenset({"/realtime/v1/websocket", "/socket/websocket"})
 MAX_SECRET: Final = 4096
@@ -46,15 +46,22 @@ class Admitted(Struct, frozen=True, kw_only=True):
     address: str
 
 
+class Bounds(Struct, frozen=True, kw_only=True):
+    """How many sockets may be open, and how long a client may be silent.
+
+    Of those that belong to nobody the oldest goes when there is one too many: strangers cannot keep people out.
+    """
+
+    in_all: int = 2000
+    nobodys: int = 200
+    silence_s: float = 60.0
+
+
 class Door:
     """The rules of the socket's door, for all sockets of this process."""
 
-    SOCKETS: Final = 2000
-    NOBODYS: Final = 200
-    """How many sockets may belong to nobody: the oldest of them goes when one more comes, so that strangers cannot keep
-    people out."""
-
-    def __init__(self, services: Services, doors: Doors) -> None:
+    def __init__(self, services: Services, doors: Doors, bounds: Bounds | None = None) -> None:
+        self.bounds = bounds or Bounds()
         self.hub = services.hub
         self.clock = services.clock
         self._tokens = services.tokens
@@ -93,7 +100,7 @@ class Door:
             raise TurnedBack(401, "The apikey is missing: a token that may view, or any key together with one.")
         if len(apikey) > MAX_SECRET:
             raise TurnedBack(401, f"The apikey may have {MAX_SECRET} characters.")
-        if len(self._open) >= self.SOCKETS:
+        if len(self._open) >= self.bounds.in_all:
             raise TurnedBack(503, "The service has as many open sockets as it can hold.")
         return Admitted(version=version, apikey=apikey, address=address)
 
@@ -142,7 +149,7 @@ class Door:
             self._nobodys.pop(connection, None)
         elif connection not in self._nobodys:
             self._nobodys[connection] = leave
-            if len(self._nobodys) > self.NOBODYS:
+            if len(self._nobodys) > self.bounds.nobodys:
                 self._nobodys.pop(next(iter(self._nobodys)))()
 
     def forget(self, connection: object) -> None:
