@@ -16,9 +16,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from botlight.edge.supabase.door import Bounds as SocketBounds
+from botlight.model.access import Scope
+from botlight.model.event import Change, Removal
+from botlight.model.session import BotSession, Instant
 from botlight.realtime.hub import Bounds
+from botlight.service.ports import Committed
 from tests.realtime.small_service import SmallService, small_service
-from tests.service.house import House, open_house
+from tests.service.house import ALICE, BOB, START, House, open_house
 
 ID: Final = "5e0c8a52-6d1b-4f0e-9a37-2b64c1f8d9e0"
 JOIN: Final = {"config": {"postgres_changes": [{"event": "*", "schema": "public", "table": "bot_sessions"}]}}
@@ -164,3 +168,69 @@ def test_what_happens_within_a_moment_is_told_once(tmp_path: Path) -> None:
             assert [one[1] for one in kinds] == [False] + [True] * (len(kinds) - 1)
 
     run(burst)
+
+
+def _announce(service: SmallService, *changes: Change, removals: tuple[Removal, ...] = ()) -> None:
+    """A committed transaction, as a store announces it."""
+    service.hub.publish(Committed(position="somewhere", changes=changes, removals=removals))
+
+
+def _session(owner: str, **more: Any) -> BotSession:
+    at = Instant(START)
+    return BotSession(id=ID, user_id=owner, created_at=at, started_at=at, revision=3, waiting_reason="private", **more)
+
+
+async def _as_bob(house: House) -> str:
+    return (await house.tokens.issue(BOB.user_id, "view", Scope.VIEW))[1]
+
+
+async def _change(client: ClientConnection) -> Any:
+    message = json.loads(await client.recv())
+    assert message[3] == "postgres_changes", message
+    return message[4]["data"]
+
+
+def test_a_session_that_changes_its_owner(tmp_path: Path) -> None:
+    """The one who had it is told that it is gone, by its key; the one who has it now gets the row, and no older value."""
+
+    async def handed_over() -> None:
+        async with (
+            open_house(tmp_path / "db") as house,
+            small_service(house, Bounds()) as service,
+            opened(service) as alice,
+            opened(service, await _as_bob(house)) as bob,
+        ):
+            await joined(alice)
+            await joined(bob)
+            removal = Removal(session_id=ID, user_id=ALICE.user_id)
+            _announce(service, Change(session=_session(BOB.user_id)), removals=(removal,))
+            gone, came = await _change(alice), await _change(bob)
+            assert (gone["type"], gone["old_record"], "record" in gone) == ("DELETE", {"id": ID}, False)
+            assert (came["type"], came["old_record"]) == ("UPDATE", {"id": ID})
+            assert came["record"]["user_id"] == BOB.user_id
+
+    run(handed_over)
+
+
+def test_what_cannot_be_told_to_one_is_told_to_all_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A row that cannot be written out asks its own channel to join again; everybody else is told what is theirs."""
+
+    async def broken() -> None:
+        async with (
+            open_house(tmp_path / "db") as house,
+            small_service(house, Bounds()) as service,
+            opened(service) as alice,
+            opened(service, await _as_bob(house)) as bob,
+        ):
+            await joined(alice)
+            await joined(bob)
+            far = _session(ALICE.user_id, ended_at=Instant(10**18))  # beyond every calendar
+            _announce(service, Change(session=far), Change(session=_session(BOB.user_id), began=True))
+            assert (await _change(bob))["type"] == "INSERT"
+            assert json.loads(await alice.recv()) == ["1", "1", "realtime:x", "phx_error", {}]
+            await joined(alice)
+            await _beat(house, 1)
+            assert (await _change(alice))["record"]["user_id"] == ALICE.user_id
+
+    run(broken)
+    assert [one.message for one in caplog.records if one.levelname == "ERROR"] == ["a change could not be sent"]
