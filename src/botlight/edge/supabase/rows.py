@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from botlight.edge.codec import number
+from botlight.edge.codec import number, rfc3339
 from botlight.model.session import COUNTERS, BotSession, Micros
 
 __all__ = ["COLUMNS", "KEY", "Row", "Value", "described", "record", "row_of"]
@@ -84,8 +83,5 @@ def described(columns: Collection[str] = ()) -> list[dict[str, str]]:
 
 def _timestamptz(at: Any) -> str | None:
     """An instant with an offset, and its milliseconds without zeros at the end."""
-    if at is None:
-        return None
-    seconds = datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    fraction = f".{at % 1000:03d}".rstrip("0").rstrip(".")
-    return f"{seconds}{fraction}+00:00"
+    text = rfc3339(at)
+    return None if text is None else f"{text.removesuffix('Z').rstrip('0').rstrip('.')}+00:00"
