@@ -289,9 +289,9 @@ class Hub:
 
     async def check_credentials(self) -> None:
         """Close the streams of those whose token or sign-in ended."""
-        people = [(s.principal, reader.revoked) for streams in self._people.values() for reader, s in streams.items()]
+        people = [(s, s.principal, reader) for streams in self._people.values() for reader, s in streams.items()]
         bots = [(principal, bot.close) for streams in self._bots.values() for principal, bot in streams.values()]
-        asked = {principal.credential_id for principal, _ in people + bots}
+        asked = {principal.credential_id for _, principal, _ in people} | {one.credential_id for one, _ in bots}
         if not asked:
             return
         try:
@@ -300,7 +300,11 @@ class Hub:
         except Exception as error:  # noqa: BLE001  a store that is away or hangs revokes nobody
             log.warning("open streams could not be checked", extra={"reason": type(error).__name__})
             return
-        for principal, close in people + bots:
+        for subscription, principal, reader in people:
+            # Meanwhile a channel of a socket may have been given a newer token.
+            if principal.credential_id not in valid and subscription.principal is principal:
+                reader.revoked()
+        for principal, close in bots:
             if principal.credential_id not in valid:
                 close()
 

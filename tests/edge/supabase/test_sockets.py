@@ -18,6 +18,7 @@ from websockets.sync.connection import Connection
 from tests.conftest import StartService
 from tests.edge.cast import BLOG
 from tests.edge.conftest import NewBot
+from tests.edge.raw import Raw
 from tests.support.service import RunningService, free_port
 
 PATH: Final = "/realtime/v1/websocket"
@@ -105,6 +106,37 @@ def test_who_may_not_open_a_socket_is_told_why(shared: RunningService) -> None:
     assert refusal(shared, "k", headers={"Host": "evil.example"})[0] == 421
     status, words = refusal(shared, "k", headers={"Origin": BLOG})
     assert (status, "BOTLIGHT_ALLOWED_ORIGINS" in words) == (403, True)
+
+
+@pytest.mark.parametrize(
+    ("target", "header", "status"),
+    [
+        (b"//[/realtime/v1/websocket?apikey=k", b"", 404),
+        (b"/realtime/v1/websocket?apikey=%ff", b"", 400),
+        (b"/realtime/v1/websocket?" + b"a=1&" * 40, b"", 400),
+        (b"/realtime/v1/websocket", b"X-Api-Key: \xff\r\n", 401),
+        (b"/realtime/v1/websocket?apikey=k", b"Origin: \xff\xfe\r\n", 403),
+        (b"/realtime/v1/websocket?apikey=k", b"Sec-WebSocket-Version: 12\r\n", 400),
+    ],
+)
+def test_a_request_that_no_client_sends_is_answered(
+    shared: RunningService, target: bytes, header: bytes, status: int
+) -> None:
+    """With a status, and without a word in the log."""
+    raw = Raw(shared)
+    raw.send(
+        b"GET "
+        + target
+        + b" HTTP/1.1\r\nHost: localhost:%d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" % shared.port
+        + b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        + (b"" if header.startswith(b"Sec") else b"Sec-WebSocket-Version: 13\r\n")
+        + header
+        + b"\r\n"
+    )
+    answered = raw.answer()
+    assert answered is not None
+    assert answered.status == status
+    raw.close()
 
 
 def test_pages_of_our_own_and_of_the_setting_may_come(start_service: StartService) -> None:

@@ -301,10 +301,11 @@ class Connection(asyncio.Protocol):
         self._flush()
         return not self._busy
 
-    def revoked(self, topic: str) -> None:
+    def revoked(self, reader: _Reader) -> None:
         """End a channel whose token lets nobody in any more."""
-        self._perform(self._conversation.revoked(topic))
-        self._flush()
+        if self._readers.get(reader.topic) is reader:
+            self._perform(self._conversation.revoked(reader.topic))
+            self._flush()
 
     # -- time ----------------------------------------------------------------------------------------------------
 
@@ -364,7 +365,7 @@ class _Reader:
 
     def revoked(self) -> None:
         """End the channel."""
-        self._connection.revoked(self.topic)
+        self._connection.revoked(self)
 
     def bye(self) -> None:
         """End the socket before a restart."""

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
@@ -82,8 +82,8 @@ class Door:
         Raises:
             TurnedBack: no socket here, or not for this one.
         """
-        url = urlsplit(target)
-        if url.path.removeprefix(self._prefix) not in PATHS:
+        path, _, query = target.partition("?")
+        if path.removeprefix(self._prefix) not in PATHS:
             raise TurnedBack(404, "There is no socket here, only at /realtime/v1/websocket.")
         host = headers.get("host", "")
         if host.lower() not in self._hosts:
@@ -94,12 +94,12 @@ class Door:
         address = self._doors.peer(peer, headers.get("x-forwarded-for", ""))
         if self._openings.take(address):
             raise TurnedBack(429, "Too many sockets from this address within a short time.")
-        version, apikey = _asked(url.query)
+        version, apikey = _asked(query)
         apikey = apikey or headers.get("x-api-key", "")
         if not apikey:
             raise TurnedBack(401, "The apikey is missing: a token that may view, or any key together with one.")
-        if len(apikey) > MAX_SECRET:
-            raise TurnedBack(401, f"The apikey may have {MAX_SECRET} characters.")
+        if len(apikey) > MAX_SECRET or not apikey.isascii():
+            raise TurnedBack(401, f"The apikey may have {MAX_SECRET} ASCII characters.")
         if len(self._open) >= self.bounds.in_all:
             raise TurnedBack(503, "The service has as many open sockets as it can hold.")
         return Admitted(version=version, apikey=apikey, address=address)
@@ -160,6 +160,7 @@ class Door:
 
 def _asked(query: str) -> tuple[Version, str]:
     try:
+        query.encode("ascii")
         found = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=32, errors="strict"))
     except ValueError:
         raise TurnedBack(400, "The query cannot be read; expected at most 32 parameters in UTF-8.") from None
