@@ -114,6 +114,7 @@ def test_who_may_not_open_a_socket_is_told_why(shared: RunningService) -> None:
         (b"//[/realtime/v1/websocket?apikey=k", b"", 404),
         (b"/realtime/v1/websocket?apikey=%ff", b"", 400),
         (b"/realtime/v1/websocket?" + b"a=1&" * 40, b"", 400),
+        (b"/realtime/v1/websocket?apikey=" + b"k" * 9000, b"", 400),
         (b"/realtime/v1/websocket", b"X-Api-Key: \xff\r\n", 401),
         (b"/realtime/v1/websocket?apikey=k", b"Origin: \xff\xfe\r\n", 403),
         (b"/realtime/v1/websocket?apikey=k", b"Sec-WebSocket-Version: 12\r\n", 400),

@@ -47,6 +47,8 @@ MAX_MESSAGE: Final = 128 * 1024
 MAX_WAITING: Final = 256 * 1024
 """Bytes that may wait for a client that does not read; beyond them the socket is cut. It joins again, and reads anew."""
 MAX_DELAYED: Final = 100
+UNREADABLE: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+"""What answers a request that is none, a line of more than 8 KB for example."""
 FAREWELL_S: Final = 1.0
 
 GOING_AWAY: Final = 1001
@@ -80,6 +82,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._heard_at = time.monotonic()
         self._busy = False
+        self._answered = False
         self._over = False
 
     # -- what asyncio says ---------------------------------------------------------------------------------------
@@ -103,6 +106,8 @@ class Connection(asyncio.Protocol):
         except Exception:
             log.exception("a socket failed")
             self.end(BROKEN)
+        if self._web.handshake_exc is not None and not self._answered:
+            self._transport.write(UNREADABLE)
         self._flush()
         if self._web.close_rcvd is not None:
             self._over = True
@@ -166,6 +171,7 @@ class Connection(asyncio.Protocol):
     # -- what comes in -------------------------------------------------------------------------------------------
 
     def _open(self, request: Request) -> None:
+        self._answered = True
         peer = self._transport.get_extra_info("peername")
         try:
             headers = {name.lower(): value for name, value in request.headers.raw_items()}

@@ -66,7 +66,10 @@ const commands = {
 
 for await (const line of createInterface({ input: process.stdin })) {
   const command = JSON.parse(line)
-  await commands[command.do](command)
-  say(command.id, { done: command.do })
+  // Beside one another: a client that waits for a service that has gone holds up no other.
+  commands[command.do](command).then(
+    () => say(command.id, { done: command.do }),
+    (error) => say(command.id, { failed: command.do, error: String(error) }),
+  )
 }
 process.exit(0)

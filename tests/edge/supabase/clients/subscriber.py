@@ -77,16 +77,27 @@ async def opened(command: dict[str, Any]) -> Subscriber:
     return Subscriber(command["id"], realtime)
 
 
-async def main() -> None:
-    """Do what stdin says until it ends."""
-    subscribers: dict[str, Subscriber] = {}
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        command = json.loads(line)
+async def done(subscribers: dict[str, Subscriber], command: dict[str, Any]) -> None:
+    """Do one command, and say so."""
+    try:
         if command["do"] == "open":
             subscribers[command["id"]] = await opened(command)
         else:
             await getattr(subscribers[command["id"]], command["do"])(command)
+    except Exception as error:  # noqa: BLE001  whatever a client raises is the test's to see
+        say(command["id"], failed=command["do"], error=repr(error))
+    else:
         say(command["id"], done=command["do"])
+
+
+async def main() -> None:
+    """Do what stdin says until it ends, beside one another: a client whose service has gone holds up no other."""
+    subscribers: dict[str, Subscriber] = {}
+    doing = set()
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        task = asyncio.create_task(done(subscribers, json.loads(line)))
+        doing.add(task)
+        task.add_done_callback(doing.discard)
 
 
 asyncio.run(main())
