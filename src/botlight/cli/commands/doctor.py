@@ -15,10 +15,12 @@ from botlight import __version__
 from botlight.cli.commands.access import fresh_link
 from botlight.cli.credential import credential, has_own_store
 from botlight.cli.http_service import API, HttpService, is_local
+from botlight.cli.issuer_settings import trusted_issuer
 from botlight.cli.options import DatabaseUrl, Url, address, given_token, store_settings
 from botlight.cli.running import run
 from botlight.cli.settings import Settings
 from botlight.cli.trouble import NoAnswer, NotBotlight, Refused, Trouble
+from botlight.issuer.source import NoKeys
 from botlight.model.access import Scope
 from botlight.store.errors import CannotOpen
 
@@ -63,6 +65,7 @@ class _Examination:
         if not await self._address():
             return
         await self._store()
+        await self._keys()
         for name, scope in TOKENS.items():
             await self._token(name, scope)
         await self._heartbeat()
@@ -113,6 +116,27 @@ class _Examination:
             self._ill("store", f"{words} A full disk stops every bot's report; make room.")
         else:
             self._well("store", words)
+
+    async def _keys(self) -> None:
+        """The keys of the issuer whose JWTs are accepted, where one is set."""
+        trusted = trusted_issuer(self._settings)
+        source = None if trusted is None else trusted.source()
+        if trusted is None or source is None:
+            if trusted is not None:
+                self._well("keys", f"What proves tokens of {trusted.issuer.url} is set; nothing is fetched.")
+            return
+        try:
+            keys = (await source.fetch()).keys
+        except NoKeys as missing:
+            self._ill("keys", f"{missing}. Nobody of {trusted.issuer.url} who is new here gets in.")
+            return
+        finally:
+            await source.close()
+        words = f"{source.url} answers {len(keys)} of {trusted.issuer.url} that can be used."
+        if keys or trusted.secret is not None:
+            self._well("keys", words)
+        else:
+            self._ill("keys", f"{words} RS256, ES256 and EdDSA can be; for HS256 set BOTLIGHT_JWT_SECRET.")
 
     async def _token(self, name: str, wanted: str) -> None:
         try:
