@@ -13,6 +13,7 @@ from botlight.cli.issuer_settings import TrustedIssuer, trusted_issuer
 from botlight.cli.settings import FLAGS, SettingError, Settings
 from botlight.model.identity import Issuer
 from tests.cli.command_line import botlight
+from tests.conftest import StartService
 from tests.support.issuer import JWKS, Answer, IssuerServer, issuing, signing_key
 from tests.support.service import API, RunningService
 
@@ -20,6 +21,7 @@ SECRET: Final = "a shared secret of more than 32 bytes"
 ISSUER: Final = "https://login.example.org"
 KEYS: Final = f"{ISSUER}/keys"
 PROJECT: Final = "https://abcdefgh.supabase.co"
+NOBODY: Final = "0b9c4f7e-2d51-4a36-9f08-000000000000"
 PUBLIC_KEY: Final = "-----BEGIN PUBLIC KEY-----\nhidden\n-----END PUBLIC KEY-----"
 ADA: Final = "0b9c4f7e-2d51-4a36-9f08-6c3e1a7d5b42"
 
@@ -163,6 +165,38 @@ def test_the_doctor_fetches_the_keys(shared: RunningService, tmp_path: Path, cas
         assert said.code == (0 if case == "well" else 1)
 
 
+def test_a_jwt_speaks_for_its_person_in_the_terminal(start_service: StartService, tmp_path: Path) -> None:
+    """As BOTLIGHT_TOKEN; the doctor finds nothing wrong with it, and a list is that person's."""
+    key = signing_key("ES256")
+    with issuing() as issuer:
+        issuer.publish(key)
+        service = start_service(**accepting(issuer))
+        settings = accepting(issuer) | {"BOTLIGHT_TOKEN": issuer.token(name="Ada")}
+        said = botlight("doctor", service=service, folder=tmp_path, settings=settings)
+        assert said.code == 0, said.out
+        assert "BOTLIGHT_TOKEN is Ada's, of scope person." in said.out
+        listed = botlight("sessions", service=service, folder=tmp_path, settings=settings)
+        assert (listed.code, listed.err) == (0, "")
+
+
+def test_a_service_that_knows_only_people_from_elsewhere_prints_a_link(
+    start_service: StartService, tmp_path: Path
+) -> None:
+    """Nobody has a name there yet, so nobody could look at the board."""
+    store = {"BOTLIGHT_DATABASE_URL": f"sqlite:///{tmp_path}/first/botlight.db"}
+    (tmp_path / "first").mkdir()
+    made = botlight(
+        *("token", "create", "--user", ADA, "--scope", "report"),
+        folder=tmp_path,
+        settings=store | {"BOTLIGHT_SUPABASE_URL": PROJECT},
+    )
+    assert made.code == 0, made.err
+    service = start_service(folder=tmp_path / "first")
+    assert "/link#" in service.said
+    with service.client({"Authorization": f"Bearer {made.out.strip()}"}) as client:
+        assert client.get(f"{API}/me").json()["user"]["id"] == ADA
+
+
 def test_a_token_for_somebody_from_elsewhere(shared: RunningService, tmp_path: Path) -> None:
     """By issuer and subject, before that person ever came; listed and revoked by the same words."""
     settings = {"BOTLIGHT_JWT_ISSUER": ISSUER, "BOTLIGHT_JWT_AUDIENCE": "botlight"}
@@ -195,10 +229,8 @@ def test_a_token_for_somebody_of_a_project(shared: RunningService, tmp_path: Pat
 @pytest.mark.parametrize(
     ("user", "settings", "words"),
     [
-        (f"{ISSUER}|ada", {}, "no user"),
-        (ADA, {"BOTLIGHT_JWT_ISSUER": ISSUER, "BOTLIGHT_JWT_AUDIENCE": "b"}, "no user"),
+        (NOBODY, {"BOTLIGHT_JWT_ISSUER": ISSUER, "BOTLIGHT_JWT_AUDIENCE": "b"}, "no user"),
         ("https://other.example|ada", {"BOTLIGHT_JWT_ISSUER": ISSUER, "BOTLIGHT_JWT_AUDIENCE": "b"}, "--user"),
-        (f"{ISSUER}|", {"BOTLIGHT_JWT_ISSUER": ISSUER, "BOTLIGHT_JWT_AUDIENCE": "b"}, "--user"),
         ("ada", {"BOTLIGHT_SUPABASE_URL": PROJECT}, "UUID"),
     ],
 )

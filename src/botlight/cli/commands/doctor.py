@@ -160,7 +160,7 @@ class _Examination:
             self._scope(name, wanted, identity.scopes, identity.user.get("name", "?"))
 
     def _scope(self, name: str, wanted: str, scopes: list[str], user: str) -> None:
-        fits = wanted in scopes or (wanted == "operate" and "view" in scopes)
+        fits = wanted in scopes or (wanted == "operate" and not {"view", "person"}.isdisjoint(scopes))
         words = f"{name} is {user}'s, of scope {', '.join(scopes)}"
         if fits:
             self._well("token", f"{words}.")
