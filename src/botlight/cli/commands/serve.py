@@ -71,7 +71,7 @@ def serve(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="A file with its HS256 secret. [BOTLIGHT_JWT_SECRET_FILE; the secret itself: BOTLIGHT_JWT_SECRET]",
+            help="A file with its HS256 secret; BOTLIGHT_JWT_SECRET holds the secret itself. [BOTLIGHT_JWT_SECRET_FILE]",
         ),
     ] = None,
 ) -> None:
