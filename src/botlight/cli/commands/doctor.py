@@ -120,10 +120,11 @@ class _Examination:
     async def _keys(self) -> None:
         """The keys of the issuer whose JWTs are accepted, where one is set."""
         trusted = trusted_issuer(self._settings)
-        source = None if trusted is None else trusted.source()
-        if trusted is None or source is None:
-            if trusted is not None:
-                self._well("keys", f"What proves tokens of {trusted.issuer.url} is set; nothing is fetched.")
+        if trusted is None:
+            return
+        source = trusted.source()
+        if source is None:
+            self._well("keys", f"What proves tokens of {trusted.issuer.url} is set; nothing is fetched.")
             return
         try:
             keys = (await source.fetch()).keys
@@ -132,11 +133,11 @@ class _Examination:
             return
         finally:
             await source.close()
-        words = f"{source.url} answers {len(keys)} of {trusted.issuer.url} that can be used."
+        words = f"{len(keys)} usable keys of {trusted.issuer.url} come by {source.url}."
         if keys or trusted.secret is not None:
             self._well("keys", words)
         else:
-            self._ill("keys", f"{words} RS256, ES256 and EdDSA can be; for HS256 set BOTLIGHT_JWT_SECRET.")
+            self._ill("keys", f"{words} Used are RS256, ES256 and EdDSA; HS256 needs BOTLIGHT_JWT_SECRET.")
 
     async def _token(self, name: str, wanted: str) -> None:
         try:
