@@ -52,6 +52,7 @@ async def small_service(
         control=house.control,
         queries=house.queries,
         tokens=house.tokens,
+        principals=house.principals,
         people=house.people,
         hub=hub,
         store=house.sqlite,

@@ -22,6 +22,7 @@ from botlight.service.batch import Batch
 from botlight.service.control import Control
 from botlight.service.people import People
 from botlight.service.ports import Committed, User
+from botlight.service.principals import Principals
 from botlight.service.pruner import Pruner
 from botlight.service.queries import Queries
 from botlight.service.reaper import Reaper
@@ -90,6 +91,7 @@ class House:
         self.control = Control(self.batch, self.sqlite, self.sqlite)
         self.queries = Queries(self.sqlite, self.clock)
         self.tokens = Tokens(self.access, self.clock)
+        self.principals = Principals(self.tokens, self.clock)
         self.people = People(self.access, self.clock, CHEAP)
 
     def reaper(self) -> Reaper:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from pathlib import Path
 from typing import Final, Literal
 
 import pytest
@@ -13,10 +14,12 @@ from argon2 import PasswordHasher
 from botlight.model.access import Scope
 from botlight.model.errors import Invalid, Unauthorized, Unknown
 from botlight.service.people import LINK_MS, SIGN_IN_MS, People
-from tests.service.house import START, House
+from botlight.store.sqlite import SqliteAccess, SqliteDatabase
+from tests.service.house import CHEAP, START, HandClock, House
 
 pytestmark = pytest.mark.anyio
 
+OUTSIDER: Final = "8e91a7cb-2a4d-57b7-b3ca-53f82b577d43"
 PASSWORD: Final = "correct horse battery"
 
 
@@ -155,3 +158,23 @@ async def test_passwords_are_hashed_two_at_a_time_beside_the_loop(house: House) 
     assert len(await crowd) == 10
     assert hasher.most == 2
     assert turns > 100
+
+
+async def test_people_from_elsewhere_run_nothing_and_take_no_name(tmp_path: Path) -> None:
+    """Who comes from elsewhere first is no operator; the first of our own is, and is whom a link without a name is for."""
+    database = await asyncio.to_thread(SqliteDatabase.open, tmp_path / "new.db", serve=True)
+    try:
+        people = People(SqliteAccess(database), HandClock(), CHEAP)
+        for _ in range(2):
+            await people.settle(OUTSIDER)
+        user, _ = await people.sign_in_by_link(await people.link())
+        assert (user.name, user.operator, user.elsewhere) == ("local", True, False)
+        outsider = (await people.all())[0]
+        assert (outsider.id, outsider.operator, outsider.elsewhere) == (OUTSIDER, False, True)
+        for taken in (OUTSIDER, OUTSIDER.upper(), "00000000-0000-0000-0000-000000000000"):
+            with pytest.raises(Invalid, match="not an id"):
+                await people.add(taken, None)
+        with pytest.raises(Unauthorized):
+            await people.sign_in(OUTSIDER, "")
+    finally:
+        await asyncio.to_thread(database.close)
