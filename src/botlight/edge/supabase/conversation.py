@@ -18,6 +18,7 @@ from botlight.edge.supabase import frames
 from botlight.edge.supabase.bindings import Binding, RowChange, WrongBinding, bind, messages
 from botlight.edge.supabase.frames import PREFIX, Event, Frame, Ref
 from botlight.model.access import Principal
+from botlight.model.identity import MAX_JWT
 from botlight.model.session import Instant
 
 __all__ = ["Action", "Ask", "Conversation", "Register", "Renew", "Say", "TurnedAway", "Unregister"]
@@ -25,7 +26,6 @@ __all__ = ["Action", "Ask", "Conversation", "Register", "Renew", "Say", "TurnedA
 CHANNELS: Final = 100
 BINDINGS: Final = 20
 MAX_TOPIC: Final = 256
-MAX_SECRET: Final = 4096
 REFUSAL_S: Final = 2.0
 """How long the refusal of a join waits: clients try again a second after it, for ever."""
 
@@ -90,7 +90,7 @@ class _Config(Struct, frozen=True):
 
 class _Join(Struct, frozen=True):
     config: _Config | None = None
-    access_token: Annotated[str, Meta(max_length=MAX_SECRET)] | None = None
+    access_token: Annotated[str, Meta(max_length=MAX_JWT)] | None = None
 
 
 class _Channel(Struct):
@@ -223,7 +223,7 @@ class Conversation:
         token = payload.get("access_token") if isinstance(payload, dict) else None
         if not isinstance(token, str) or not token or token.startswith(NOT_JWT) or token == channel.secret:
             return
-        if len(token) > MAX_SECRET:
+        if len(token) > MAX_JWT:
             yield from self._end(channel, "MalformedJWT: The token is too long")
             return
         channel.secret, channel.ticket, channel.asking = token, self._next(), True

@@ -22,7 +22,7 @@ from botlight.model.errors import Unauthorized, Unavailable
 __all__ = ["PATHS", "Admitted", "Bounds", "Door", "TurnedBack"]
 
 PATHS: Final = frozenset({"/realtime/v1/websocket", "/socket/websocket"})
-MAX_SECRET: Final = 4096
+MAX_KEY: Final = 4096
 OURS: Final = "bl_"
 KEY_OF_A_PROJECT: Final = "sb_"
 NOBODYS_ROLES: Final = frozenset({"anon", "service_role"})
@@ -64,7 +64,7 @@ class Door:
         self.bounds = bounds or Bounds()
         self.hub = services.hub
         self.clock = services.clock
-        self._tokens = services.tokens
+        self._principals = services.principals
         self._doors = doors
         self._hosts = doors.hosts
         self._origins = doors.origins | doors.allowed_origins
@@ -98,8 +98,8 @@ class Door:
         apikey = apikey or headers.get("x-api-key", "")
         if not apikey:
             raise TurnedBack(401, "The apikey is missing: a token that may view, or any key together with one.")
-        if len(apikey) > MAX_SECRET or not apikey.isascii():
-            raise TurnedBack(401, f"The apikey may have {MAX_SECRET} ASCII characters.")
+        if len(apikey) > MAX_KEY or not apikey.isascii():
+            raise TurnedBack(401, f"The apikey may have {MAX_KEY} ASCII characters.")
         if len(self._open) >= self.bounds.in_all:
             raise TurnedBack(503, "The service has as many open sockets as it can hold.")
         return Admitted(version=version, apikey=apikey, address=address)
@@ -114,12 +114,12 @@ class Door:
         if claims is not None and (claims.get("role") in NOBODYS_ROLES or not claims.get("sub")):
             return None  # who signed it does not matter: nobody is sent nothing
         try:
-            principal = await self._tokens.principal(secret)
+            principal = await self._principals.principal(secret)
         except Unauthorized as refusal:
             return self._unknown(secret, admitted, str(refusal), jwt=claims is not None)
         except Unavailable as refusal:
             return TurnedAway(f"RealtimeRestarting: {refusal}", certain=False)
-        person = principal.scope is Scope.PERSON and claims is not None  # a sign-in is a cookie, and none is taken here
+        person = principal.issuer is not None  # a sign-in is a cookie, and none is taken here
         if person or principal.scope in (Scope.VIEW, Scope.OPERATE):
             return principal
         return TurnedAway("Unauthorized: expected a token that may view or operate, or a JWT")
