@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from botlight.edge.supabase.filters import WrongFilter, parse
@@ -155,6 +155,7 @@ def test_a_filter_that_cannot_be_used_says_why(text: str, expected: str) -> None
     assert expected in str(caught.value)
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=80))
 def test_any_text_is_a_filter_or_is_refused(text: str) -> None:
     """Nothing that a client writes makes anything but a decision."""
@@ -165,6 +166,7 @@ def test_any_text_is_a_filter_or_is_refused(text: str) -> None:
     assert {condition.meets(ROW) for condition in conditions} <= {True, False}
 
 
+@settings(deadline=None)
 @given(value=st.text(max_size=30))
 def test_quotes_keep_a_value_whole(value: str) -> None:
     """Commas, quotes, parentheses and backslashes in a quoted value mean themselves."""
@@ -174,6 +176,7 @@ def test_quotes_keep_a_value_whole(value: str) -> None:
     assert meets(f"bot_name=in.(x,{quoted},y),status=eq.running", row)
 
 
+@settings(deadline=None)
 @given(
     parts=st.lists(st.sampled_from(["%", "_", "a", "b", "\\%", "\\_"]), max_size=8), text=st.text("ab%_", max_size=8)
 )

@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from botlight.edge.supabase import frames
@@ -25,6 +25,7 @@ def written(frame: Frame, version: Version) -> bytes:
 
 
 @versions
+@settings(deadline=None)
 @given(join_ref=ref, own_ref=ref, topic=st.text(max_size=256), event=st.text(max_size=64))
 def test_what_a_client_writes_is_read(version: Version, join_ref: Any, own_ref: Any, topic: str, event: str) -> None:
     """Every message of a client comes back as the same parts."""
@@ -33,6 +34,7 @@ def test_what_a_client_writes_is_read(version: Version, join_ref: Any, own_ref: 
 
 
 @versions
+@settings(deadline=None)
 @given(data=st.binary(max_size=60), binary=st.booleans())
 def test_rubbish_is_told_from_a_message(version: Version, data: bytes, *, binary: bool) -> None:
     """Whatever comes is a message or `Malformed`, and nothing else happens."""

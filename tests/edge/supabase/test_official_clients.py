@@ -157,3 +157,20 @@ def test_what_cannot_be_subscribed_to_is_said(shared: RunningService, clients: C
         client.status("SUBSCRIBED", name=name)
         # JavaScript passes it on as a system message, Python as the error of the channel.
         client.until(_says(name, expected))
+
+
+@pytest.mark.parametrize("which", ["supabase-js 2.0.0", "supabase-js 1.0.0"])
+def test_what_is_not_offered_leaves_the_channel_alone(
+    shared: RunningService, clients: Clients, new_bot: NewBot, which: str
+) -> None:
+    """A broadcast, in bytes or as text, and presence are sent into the void; changes go on coming."""
+    person = shared.person()
+    client = clients.open(which, shared.address, person.token("view").secret)
+    client.subscribe(subscribe_to(person.id))
+    for kind in ("broadcast", "presence"):
+        client.begin("send", name="bots", type=kind, event="hello")
+        assert client.until(lambda said: "sent" in said)["sent"] in ("ok", "error")
+    bot = new_bot(shared, person.token("report"))
+    bot.start()
+    client.change("INSERT", bot.session_id)
+    assert not [said for said in client.heard if said.get("status") not in (None, "SUBSCRIBED")]
