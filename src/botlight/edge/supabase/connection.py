@@ -25,15 +25,13 @@ from websockets.server import ServerProtocol
 
 from botlight.edge.codec import encode, rfc3339
 from botlight.edge.limits import Limit
-from botlight.edge.supabase.bindings import Kind, RowChange
 from botlight.edge.supabase.conversation import Action, Ask, Conversation, Register, Renew, Say, Unregister
 from botlight.edge.supabase.door import Admitted, Door, TurnedBack
 from botlight.edge.supabase.frames import Malformed, decode, encoded
-from botlight.edge.supabase.rows import row_of
+from botlight.edge.supabase.reader import Reader, changes_for
 from botlight.edge.wire import keep_little_back
-from botlight.model.access import Principal
 from botlight.model.errors import TooManyStreams
-from botlight.realtime.subscription import Delivery, Subscription
+from botlight.realtime.subscription import Delivery
 
 __all__ = ["Connection", "protocol_for"]
 
@@ -71,7 +69,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._admitted: Admitted
         self._conversation = Conversation("")
-        self._readers: dict[str, _Reader] = {}
+        self._readers: dict[str, Reader] = {}
         self._parts: list[bytes] = []
         self._binary = False
         self._pace = Limit(per_second=100, burst=500)
@@ -80,6 +78,7 @@ class Connection(asyncio.Protocol):
         self._asking: asyncio.Task[None] | None = None
         self._delayed: set[asyncio.TimerHandle] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
         self._heard_at = time.monotonic()
         self._busy = False
         self._answered = False
@@ -281,7 +280,7 @@ class Connection(asyncio.Protocol):
         self._asking = None
 
     def _register(self, register: Register) -> None:
-        reader = _Reader(self, register.topic)
+        reader = Reader(self, register.topic)
         reader.subscription = self._door.hub.subscribe(register.principal, reader, socket=self._number)
         self._readers[register.topic] = reader
         reader.subscription.release(0, ())
@@ -300,14 +299,14 @@ class Connection(asyncio.Protocol):
         at = rfc3339(self._door.clock.now()) or ""
         principal = self._readers[topic].subscription.principal
         try:
-            self._perform(self._conversation.changed(topic, _changes(delivery, principal, at)))
+            self._perform(self._conversation.changed(topic, changes_for(delivery, principal, at)))
         except Exception:
             log.exception("a change could not be sent")
             self._perform(self._conversation.interrupted(topic))
         self._flush()
         return not self._busy
 
-    def revoked(self, reader: _Reader) -> None:
+    def revoked(self, reader: Reader) -> None:
         """End a channel whose token lets nobody in any more."""
         if self._readers.get(reader.topic) is reader:
             self._perform(self._conversation.revoked(reader.topic))
@@ -316,18 +315,20 @@ class Connection(asyncio.Protocol):
     # -- time ----------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        """Wake up when the first token expires, or the client has been silent for too long."""
-        if self._over:
+        """Wake up when the first token expires, or the client has been silent for too long; too early does no harm."""
+        due = self._heard_at + self._door.bounds.silence_s
+        deadline = self._conversation.deadline
+        if deadline is not None:
+            due = min(due, time.monotonic() + (deadline - self._door.clock.now()) / 1000)
+        if self._over or (self._timer is not None and self._due <= due):
             return
         if self._timer is not None:
             self._timer.cancel()
-        wait_s = self._heard_at + self._door.bounds.silence_s - time.monotonic()
-        deadline = self._conversation.deadline
-        if deadline is not None:
-            wait_s = min(wait_s, (deadline - self._door.clock.now()) / 1000)
-        self._timer = self._loop.call_later(max(0.0, wait_s), self._woken)
+        self._due = due
+        self._timer = self._loop.call_later(max(0.0, due - time.monotonic()), self._woken)
 
     def _woken(self) -> None:
+        self._timer = None
         if time.monotonic() - self._heard_at >= self._door.bounds.silence_s:
             self.end(GOING_AWAY)
             return
@@ -342,51 +343,6 @@ def protocol_for(door: Door) -> Any:
         return Connection(door, server_state)
 
     return connection
-
-
-class _Reader:
-    """One channel, as the hub knows it."""
-
-    subscription: Subscription
-
-    def __init__(self, connection: Connection, topic: str) -> None:
-        self._connection = connection
-        self.topic = topic
-
-    def deliver(self, delivery: Delivery) -> bool:
-        """Send changes; answers whether the client took them."""
-        return self._connection.deliver(self.topic, delivery)
-
-    def tick(self, _: str) -> bool:
-        """There is no such message: clients ask for a sign of life themselves."""
-        return True
-
-    def stale(self, _: float) -> bool:
-        """There is no such message."""
-        return True
-
-    def close(self) -> None:
-        """End the socket of a client that takes nothing."""
-        self._connection.cut()
-
-    def revoked(self) -> None:
-        """End the channel."""
-        self._connection.revoked(self)
-
-    def bye(self) -> None:
-        """End the socket before a restart."""
-        self._connection.end(RESTARTING)
-
-
-def _changes(delivery: Delivery, principal: Principal, at: str) -> list[RowChange]:
-    """What a person may see of a delivery: whole rows that are theirs, of those that are gone key and owner."""
-    found = [
-        RowChange(kind=Kind.INSERT if one.began else Kind.UPDATE, row=row_of(one.session), at=at)
-        for one in delivery.changes
-        if principal.sees(one.session)
-    ]
-    gone: Any = [{"id": session_id, "user_id": principal.user_id} for session_id in delivery.removals]
-    return found + [RowChange(kind=Kind.DELETE, row=row, at=at) for row in gone]
 
 
 def _answer(refusal: TurnedBack) -> Response:
