@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.durability.figures import figures
-
-__all__ = ["anyio_backend", "figures"]
+__all__ = ["anyio_backend"]
 
 
 @pytest.fixture

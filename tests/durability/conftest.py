@@ -1,5 +1,0 @@
-"""Fixtures of this folder."""
-
-from tests.durability.figures import figures
-
-__all__ = ["figures"]
