@@ -24,6 +24,7 @@ __all__ = ["FLAGS", "LOG_LEVELS", "SettingError", "Settings"]
 LOG_LEVELS = ("debug", "info", "warning", "error")
 METRICS = ("loopback", "open")
 T = TypeVar("T")
+POSTGRES = ("postgresql://", "postgres://")
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 3000
 
@@ -92,9 +93,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         )
 
     @property
-    def database_path(self) -> Path:
-        """The file of the SQLite store."""
-        return Path(url2pathname(_path_of(urlsplit(self.database_url))))
+    def database_path(self) -> Path | None:
+        """The file of the SQLite store; None: the store is PostgreSQL."""
+        return None if self.on_postgres else Path(url2pathname(_path_of(urlsplit(self.database_url))))
+
+    @property
+    def on_postgres(self) -> bool:
+        """Whether the store is PostgreSQL, and no file."""
+        return self.database_url.startswith(POSTGRES)
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -147,16 +153,33 @@ def _database_url(text: str, environment: Mapping[str, str]) -> str:
         base = Path(environment.get("XDG_DATA_HOME", ""))
         folder = base if base.is_absolute() else Path.home() / ".local" / "share"
         return (folder / "botlight" / "botlight.db").as_uri().replace("file:", "sqlite:", 1)
-    expected = "expected sqlite:///absolute/path/to/file.db."
-    scheme, colon, _ = text.partition(":")
-    if colon and scheme.lower() in ("postgres", "postgresql"):
-        raise SettingError(name, f"this version stores in SQLite only; {expected}")
+    if text.startswith(POSTGRES):
+        return _postgres_url(text)
+    expected = "expected sqlite:///absolute/path/to/file.db or postgresql://name:password@host:5432/database."
     if not text.startswith("sqlite:"):
         raise SettingError(name, expected)
     url = _split(name, text, expected)
     path = _path_of(url)
     if url.netloc or url.query or url.fragment or not path.startswith("/") or path.endswith("/"):
         raise SettingError(name, f"{expected} (Three slashes and no host; %3F for a ? in the path.)")
+    return text
+
+
+def _postgres_url(text: str) -> str:
+    """Whatever the driver understands; what is checked here are the marks of a password that was not encoded."""
+    name = "BOTLIGHT_DATABASE_URL"
+    expected = (
+        "expected postgresql://name:password@host:5432/database, with what is special in the password written as in "
+        "%40 for @, %23 for #, %2F for /, %3F for ?, %25 for %."
+    )
+    if not text.isprintable() or " " in text:
+        raise SettingError(name, expected)
+    try:
+        url = urlsplit(text)
+    except ValueError:
+        raise SettingError(name, expected) from None
+    if url.fragment or "@" in url.path or "@" in url.query or url.netloc.count("@") > 1:
+        raise SettingError(name, expected)
     return text
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "AnyConnection",
     "RolledBack",
     "as_person",
+    "be_person",
     "connect",
     "sentence",
     "transaction",
@@ -44,14 +45,23 @@ class RolledBack(Exception):  # noqa: N818  said by PostgreSQL where others woul
     """COMMIT did not commit, because a statement had failed before it."""
 
 
+def be_person(user_id: str) -> str:
+    """What makes the rest of an open transaction this person's: it sees what they may see.
+
+    Raises:
+        ValueError: it is no person's id.
+    """
+    claims = json.dumps({"sub": str(UUID(user_id)), "role": PERSON_ROLE})
+    return f"set local role {PERSON_ROLE}; set local request.jwt.claims = '{claims}'"
+
+
 def as_person(user_id: str) -> str:
     """What opens a transaction that sees, as of one moment, what this person may see and writes nothing.
 
     Raises:
         ValueError: it is no person's id.
     """
-    claims = json.dumps({"sub": str(UUID(user_id)), "role": PERSON_ROLE})
-    return f"{AS_SNAPSHOT}; set local role {PERSON_ROLE}; set local request.jwt.claims = '{claims}'"
+    return f"{AS_SNAPSHOT}; {be_person(user_id)}"
 
 
 async def connect(url: str, **options: Any) -> asyncpg.Connection[asyncpg.Record]:

@@ -10,7 +10,6 @@ from typing import Final, Self
 
 import asyncpg
 
-from botlight.store.errors import CannotOpen
 from botlight.store.postgres.connection import (
     AS_SERVICE,
     AS_SNAPSHOT,
@@ -18,14 +17,12 @@ from botlight.store.postgres.connection import (
     SERVICE_ROLE,
     AnyConnection,
     as_person,
-    connect,
-    sentence,
     transaction,
 )
-from botlight.store.postgres.failures import Outage, is_of_the_database
-from botlight.store.postgres.footing import Footing, look
+from botlight.store.postgres.examination import Examined, examine
+from botlight.store.postgres.failures import Outage
+from botlight.store.postgres.footing import Footing
 from botlight.store.postgres.listener import Listener
-from botlight.store.postgres.standing import check
 
 __all__ = ["PostgresDatabase"]
 
@@ -47,7 +44,8 @@ WRITING: Final = COMMON | {
     # A batch touches a few rows of a table that may have millions; statistics of a growing table say otherwise.
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
-    "lock_timeout": "'3s'",
+    # Ours end within milliseconds. Somebody who leaves a transaction open must hold up what he changed, and no more.
+    "lock_timeout": "'500ms'",
 }
 
 
@@ -59,11 +57,19 @@ class PostgresDatabase:
     """
 
     def __init__(
-        self, url: str, footing: Footing, writers: asyncpg.Pool[asyncpg.Record], readers: asyncpg.Pool[asyncpg.Record]
+        self,
+        url: str,
+        known: Examined,
+        *,
+        serving: bool,
+        writers: asyncpg.Pool[asyncpg.Record],
+        readers: asyncpg.Pool[asyncpg.Record],
     ) -> None:
         """Use `open`."""
         self._url = url
-        self._footing = footing
+        self._footing = known.footing
+        self._standing = known.standing
+        self.serving = serving
         self._writers = writers
         self._readers = readers
         self._outage = Outage()
@@ -77,21 +83,12 @@ class PostgresDatabase:
         Raises:
             CannotOpen: with a message for the person who asked, in which the URL is never repeated.
         """
-        footing = await look(url)
-        if serve and footing.words:
-            log.warning("%s", footing.words)
-        probe = await connect(url, statement_cache_size=0)
-        try:
-            await check(probe)
-        except Exception as error:
-            if not is_of_the_database(error):
-                raise
-            raise CannotOpen(f"The database cannot be used: {sentence(error)}") from error
-        finally:
-            probe.terminate()
-        writers = await _pool(url, footing, WRITING, WRITERS if serve else 1)
-        readers = await _pool(url, footing, COMMON, READERS if serve else 1)
-        return cls(url, footing, writers, readers)
+        known = await examine(url)
+        if serve and known.warning:
+            log.warning("%s", known.warning)
+        writers = await _pool(url, known.footing, WRITING, WRITERS if serve else 1)
+        readers = await _pool(url, known.footing, COMMON, READERS if serve else 1)
+        return cls(url, known, serving=serve, writers=writers, readers=readers)
 
     @property
     def can_listen(self) -> bool:
@@ -99,9 +96,9 @@ class PostgresDatabase:
         return self._footing.can_listen
 
     @property
-    def footing(self) -> Footing:
-        """What the address leads to."""
-        return self._footing
+    def on_supabase(self) -> bool:
+        """Whether people are a Supabase project's, and not ours."""
+        return self._standing.supabase
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AnyConnection]:
@@ -112,15 +109,12 @@ class PostgresDatabase:
             Collision: another transaction was in the way.
             Unavailable: it cannot be written now.
         """
-        try:
+        with self._outage.of_writes():
             async with (
                 self._writers.acquire() as connection,
                 transaction(connection, self._begin(AS_SERVICE, WRITING)),
             ):
                 yield connection
-        except Exception as error:
-            raise self._outage.of_a_write(error) from error
-        self._outage.over()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AnyConnection]:
@@ -154,6 +148,18 @@ class PostgresDatabase:
             yield connection
 
     @asynccontextmanager
+    async def login(self) -> AsyncIterator[AnyConnection]:
+        """As whoever the URL says, reading only: for a command of the person who knows that URL, never for a server.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        if self.serving:
+            raise AssertionError("a server works as its own role")
+        async with self._reading(f"{AS_SNAPSHOT}; set local role none") as connection:
+            yield connection
+
+    @asynccontextmanager
     async def listening(self, wake: Callable[[], None]) -> AsyncIterator[Listener]:
         """A connection of its own; `wake` is called on the event loop whenever anything changed from now on.
 
@@ -162,17 +168,13 @@ class PostgresDatabase:
         Raises:
             Unavailable: the database cannot be reached now.
         """
-        try:
+        with self._outage.of_reads():
             listener = Listener(await asyncpg.connect(self._url, timeout=CONNECT_S))
-        except Exception as error:
-            raise self._outage.of_a_read(error) from error
-        try:
-            await listener.begin(wake)
-            yield listener
-        except Exception as error:
-            raise self._outage.of_a_read(error) from error
-        finally:
-            listener.close()
+            try:
+                await listener.begin(wake)
+                yield listener
+            finally:
+                listener.close()
 
     async def close(self) -> None:
         """Finish what has begun, for a moment, then close every connection; twice is once."""
@@ -188,16 +190,13 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def _reading(self, begin: str | None) -> AsyncIterator[AnyConnection]:
-        try:
+        with self._outage.of_reads():
             async with self._readers.acquire() as connection:
                 if begin is None:
                     yield connection
                 else:
                     async with transaction(connection, begin):
                         yield connection
-        except Exception as error:
-            raise self._outage.of_a_read(error) from error
-        self._outage.over()
 
     def _begin(self, begin: str, settings: dict[str, str]) -> str:
         """Behind a pooler each transaction says for itself what a connection of ours has been told once."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import asyncpg
 
-from botlight.model.errors import Unavailable
+from botlight.model.errors import Invalid, Unavailable
 from botlight.service.ports import RejectedWrite
 
-__all__ = ["Collision", "Outage", "is_of_the_database"]
+__all__ = ["Busy", "Collision", "Outage", "is_of_the_database"]
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,6 @@ _WORTH_A_TRACE: Final = (
 _WORDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (asyncpg.DiskFullError, "The disk of the store is full; nothing was saved."),
     (asyncpg.ReadOnlySQLTransactionError, "The store is read-only; nothing was saved."),
-    (asyncpg.LockNotAvailableError, "The store is busy; nothing was saved."),
     (asyncpg.TooManyConnectionsError, "The store takes no more connections; nothing was saved."),
     (asyncpg.InsufficientPrivilegeError, "The store refuses; nothing was saved."),
 )
@@ -49,6 +50,10 @@ _WORDS: Final[tuple[tuple[type[Exception], str], ...]] = (
 
 class Collision(Exception):  # noqa: N818  no error: two transactions met, and one of them has to begin again
     """Another transaction was in the way; nothing was written. Load again and try again."""
+
+
+class Busy(Unavailable):
+    """Another transaction holds what was to be written, and did not end in time; nothing was written."""
 
 
 class Outage:
@@ -60,10 +65,24 @@ class Outage:
     def __init__(self) -> None:
         self._down = False
 
+    @contextmanager
+    def of_writes(self) -> Iterator[None]:
+        """Translate what is raised inside, where something is written."""
+        with self._translating(self.of_a_write):
+            yield
+
+    @contextmanager
+    def of_reads(self) -> Iterator[None]:
+        """Translate what is raised inside, where something is read."""
+        with self._translating(self.of_a_read):
+            yield
+
     def of_a_write(self, error: Exception) -> Exception:
         """What to raise instead of an error that a write met."""
         if isinstance(error, _IN_THE_WAY):
             return Collision(str(error))
+        if isinstance(error, asyncpg.LockNotAvailableError):
+            return Busy(retry_after_s=RETRY_AFTER_S)
         # What the network says are OSErrors; a TimeoutError is one of them and no ValueError.
         if isinstance(error, _OF_THE_DATA):
             return RejectedWrite(f"{type(error).__name__}: {error}")
@@ -71,6 +90,8 @@ class Outage:
 
     def of_a_read(self, error: Exception) -> Exception:
         """What to raise instead of an error that a read met; the cause goes to the log, never to the caller."""
+        if isinstance(error, asyncpg.DataError) or _unsuitable(error):
+            return Invalid("A value is beyond what the store can look for.")
         if not is_of_the_database(error):
             return error
         if not self._down:
@@ -79,6 +100,17 @@ class Outage:
             log.error("the store is unavailable", extra={"reason": repr(error)}, exc_info=error if ours else None)
         words = next((words for kind, words in _WORDS if isinstance(error, kind)), "")
         return Unavailable(words, retry_after_s=RETRY_AFTER_S)
+
+    @contextmanager
+    def _translating(self, meaning: Callable[[Exception], Exception]) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            meant = meaning(error)
+            if meant is error:
+                raise
+            raise meant from error
+        self.over()
 
     def over(self) -> None:
         """Note that something was written or read."""
@@ -89,4 +121,9 @@ class Outage:
 
 def is_of_the_database(error: BaseException) -> bool:
     """Whether the database or the way to it said so, and no bug of ours."""
-    return isinstance(error, _OF_THE_DATABASE)
+    return isinstance(error, _OF_THE_DATABASE) and not _unsuitable(error)
+
+
+def _unsuitable(error: BaseException) -> bool:
+    """Whether the driver says of a value that it does not fit its column."""
+    return isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)

@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["Migration", "migrations", "newest", "plain_postgres"]
+__all__ = ["Migration", "migrations", "newest", "plain_postgres", "plain_postgres_file"]
 
 _NAME: Final = re.compile(r"^(\d{14})_\w+\.sql$")
 _PLAIN: Final = "plain_postgres.sql"
@@ -43,7 +43,12 @@ def newest() -> int:
 
 def plain_postgres() -> str:
     """What plain PostgreSQL needs before the migrations."""
-    return _folder().joinpath(_PLAIN).read_text(encoding="utf-8")
+    return plain_postgres_file().read_text(encoding="utf-8")
+
+
+def plain_postgres_file() -> Traversable:
+    """The file with it, for somebody who applies it by hand."""
+    return _folder().joinpath(_PLAIN)
 
 
 def _folder() -> Traversable:

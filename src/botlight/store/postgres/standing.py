@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 import asyncpg
+from msgspec import Struct
 
 from botlight.store.errors import CannotOpen, NewerSchema
 from botlight.store.postgres.connection import PERSON_ROLE, SERVICE_ROLE, AnyConnection, transaction
 from botlight.store.postgres.schema import newest
 
-__all__ = ["OLDEST_SERVER", "check"]
+__all__ = ["OLDEST_SERVER", "Standing", "check"]
 
 OLDEST_SERVER: Final = 150_000
 
@@ -18,7 +19,8 @@ _SERVER: Final = """
 select current_setting('server_version_num')::integer as version, pg_is_in_recovery() as standby,
   session_user::text as login, current_database()::text as name,
   to_regnamespace('botlight') is not null and to_regrole('botlight_service') is not null
-    and to_regrole('authenticated') is not null as there
+    and to_regrole('authenticated') is not null as there,
+  to_regrole('supabase_admin') is not null as supabase
 """
 
 # Who owns a table, or may act as its owner, is not held back by its policies.
@@ -35,7 +37,15 @@ _UNGUARDED: Final = (
 _TABLES: Final = ["public.bot_sessions", "botlight.facts", "botlight.jobs"]
 
 
-async def check(connection: AnyConnection) -> None:
+class Standing(Struct, frozen=True, kw_only=True):
+    """What there is to know about a database that Botlight may work in."""
+
+    login: str
+    server: int  # as PostgreSQL writes it: 150018
+    supabase: bool
+
+
+async def check(connection: AnyConnection) -> Standing:
     """Find out whether Botlight may work here, as whoever the connection is logged in; changes nothing.
 
     Raises:
@@ -55,6 +65,7 @@ async def check(connection: AnyConnection) -> None:
         await _take(connection, role, found["login"])
     await _schema(connection)
     await _roles(connection)
+    return Standing(login=found["login"], server=found["version"], supabase=found["supabase"])
 
 
 async def _take(connection: AnyConnection, role: str, login: str) -> None:
@@ -103,5 +114,5 @@ async def _roles(connection: AnyConnection) -> None:
     for table in unguarded:
         raise CannotOpen(
             f"Row level security is off for {table[0]}, so PostgreSQL would not keep people apart: "
-            "`botlight migrate` puts it back on."
+            "`botlight migrate --again` puts it back on."
         )
