@@ -11,8 +11,8 @@ compile = --universal --python-version 3.11 --generate-hashes --no-emit-index-ur
 
 # Playwright's driver needs libatomic; the pages show emoji.
 browser = chromium libatomic1 fonts-noto-color-emoji
-# Certificates, a way to make calls of the system fail, a compiler for clocks of our own, a database.
-tools = openssl strace gcc libc6-dev postgresql-15 postgresql-15-cron
+# Certificates, a way to make calls of the system fail, a compiler for clocks of our own, a database, a pooler before it.
+tools = openssl strace gcc libc6-dev postgresql-15 postgresql-15-cron pgbouncer
 # A proxy that holds answers back, networks to cut off.
 rack = nginx iproute2
 
@@ -42,7 +42,7 @@ chromium:
 	@{ command -v chromium && /sbin/ldconfig -p | grep libatomic.so.1; } >/dev/null || { $(call missing,$(browser)); }
 
 tools:
-	@{ command -v openssl && command -v strace && command -v gcc && ls /usr/lib/postgresql/15/lib/pg_cron.so; } >/dev/null 2>&1 \
+	@{ command -v openssl && command -v strace && command -v gcc && ls /usr/lib/postgresql/15/lib/pg_cron.so /usr/sbin/pgbouncer; } >/dev/null 2>&1 \
 		|| { $(call missing,$(tools)); }
 
 rack:

@@ -113,7 +113,7 @@ def _on_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals, end: Cal
 async def _introduce(settings: Settings, port: int, service: Service, say: Callable[[str], None]) -> None:
     address = settings.public_url or f"http://{settings.addresses[0]}:{port}"
     say(f"Botlight is at {address}/")
-    if not await service.people.all():
+    if service.people.managed_here and not await service.people.all():
         secret = await service.people.link()
         say(f"Sign in once with {address}/link#{secret} (good for 10 minutes; `botlight link` prints a new one)")
 

@@ -40,6 +40,11 @@ class People:
         self._turn = asyncio.Semaphore(HASHES_AT_ONCE)
         self._nobody = ""
 
+    @property
+    def managed_here(self) -> bool:
+        """Whether people are added here; false: they are a Supabase project's."""
+        return self._access.manages_people
+
     async def all(self) -> Sequence[User]:
         """Everybody, oldest first."""
         return await in_time(self._access.users())
@@ -52,15 +57,17 @@ class People:
         """
         user = await in_time(self._access.user_named(name))
         if user is None:
-            raise Unknown(f"There is no user {name!r}.")
+            what = "user" if self.managed_here else "person with this id or e-mail in the Supabase project:"
+            raise Unknown(f"There is no {what} {name!r}.")
         return user
 
     async def add(self, name: str, password: str | None) -> User:
         """Add a person. The first one runs the service (`operator`).
 
         Raises:
-            Invalid: the name is empty, too long or taken, the password too short.
+            Invalid: the name is empty, too long or taken, the password too short; or people are managed elsewhere.
         """
+        self._check_managed()
         if not 1 <= len(name.strip()) <= MAX_NAME or name != name.strip():
             raise Invalid(f"name: expected 1 to {MAX_NAME} characters without spaces around.")
         password_hash = await self._hash(password) if password is not None else None
@@ -76,7 +83,13 @@ class People:
         return user
 
     async def set_password(self, name: str, password: str) -> None:
-        """Set a password; every sign-in of that person ends."""
+        """Set a password; every sign-in of that person ends.
+
+        Raises:
+            Unknown: nobody has that name.
+            Invalid: the password is too short; or people are managed elsewhere.
+        """
+        self._check_managed()
         user = await self.named(name)
         await in_time(self._access.set_password(user.id, await self._hash(password)))
 
@@ -117,6 +130,10 @@ class People:
         if user is None:
             raise Unauthorized("This link was used or has expired; `botlight link` prints a new one.")
         return user, await self._admit(user)
+
+    def _check_managed(self) -> None:
+        if not self.managed_here:
+            raise Invalid("People are managed in the Supabase project: add them, and set passwords, there.")
 
     async def _admit(self, user: User) -> str:
         secret, sign_in_id, now = new_secret(), str(uuid4()), self._clock.now()

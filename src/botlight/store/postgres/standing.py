@@ -30,9 +30,10 @@ select r.rolname::text as name, r.rolsuper as super, r.rolbypassrls as bypasses,
 from pg_roles r where r.rolname = any ($1::text[])
 """
 
-_UNGUARDED: Final = (
-    "select c.oid::regclass::text from pg_class c where c.oid = any ($1::regclass[]) and not c.relrowsecurity"
-)
+_UNGUARDED: Final = """
+select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.oid = any ($1::regclass[]) and not c.relrowsecurity
+"""
 
 _TABLES: Final = ["public.bot_sessions", "botlight.facts", "botlight.jobs"]
 
