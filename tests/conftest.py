@@ -10,6 +10,7 @@ from typing import Protocol
 
 import pytest
 
+from tests.support.postgres import Servers
 from tests.support.service import RunningService, running_service
 from tests.support.stream import EventStream, open_stream
 
@@ -32,6 +33,13 @@ def no_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """PostgreSQL servers, made when they are first wanted."""
+    with Servers() as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 MOST_NEWS: Final = 20_000  # sessions; more at once and every reader begins anew
 TIMELINES_KNOWN: Final = 10_000
 APART_S: Final = 0.01  # between the beginnings of two reads, so that a flood of small commits is read in gulps
+HEARING_WITHIN_S: Final = 2.0  # after a start, or a moment without a connection
 POLL_S: Final = 1.0
 PRUNE_S: Final = 60.0
 PATIENCE_S: Final = (0.05, 2.0)  # after the first failure, and at most
@@ -63,6 +64,7 @@ class PostgresFeed:
         self._position: Position | None = None
         self._timelines: OrderedDict[str, int] = OrderedDict()
         self._listener: Listener | None = None
+        self._listening = asyncio.Event()
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
         self._begun = 0
@@ -114,10 +116,18 @@ class PostgresFeed:
             Unavailable: that is not so.
         """
         if self._database.can_listen:
-            if self._listener is None or self._listener.lost.is_set():
-                raise Unavailable("Nobody listens to the database at the moment.")
-            await self._listener.check()
+            await (await self._ear()).check()
         await self.read()
+
+    async def _ear(self) -> Listener:
+        try:
+            async with asyncio.timeout(HEARING_WITHIN_S):
+                await self._listening.wait()
+        except TimeoutError:
+            raise Unavailable("Nobody listens to the database at the moment.") from None
+        if self._listener is None:
+            raise AssertionError("who listens has an ear")
+        return self._listener
 
     async def read(self) -> None:
         """Announce all that was committed before this was called. Those who wait share a read.
@@ -220,6 +230,7 @@ class PostgresFeed:
                 if self._database.can_listen:
                     async with self._database.listening(self._wake.set) as listener:
                         self._listener = listener
+                        self._listening.set()
                         await self._hear(listener)
                 else:
                     await self.read()
@@ -231,7 +242,7 @@ class PostgresFeed:
             except Exception:
                 log.exception("the feed failed")
             finally:
-                self._listener = None
+                self._listening.clear()
             await asyncio.sleep(patience * random.uniform(0.5, 1))  # noqa: S311  so that a fleet does not come at once
             patience = min(most, patience * 2)
 

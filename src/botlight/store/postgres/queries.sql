@@ -94,13 +94,18 @@ select u.session_id, u.id, u.instance
 from unnest($1::text[]::uuid[], $2::text[]::uuid[], $3::text[]) as u (session_id, id, instance)
 on conflict (session_id, id) do update set instance = excluded.instance
 
--- add_facts: Add entries to timelines, numbered on from the newest; answers their numbers in the order given.
-with added as (
+-- add_facts: Add entries to timelines, numbered on from the newest; answers the newest number of each timeline.
+with told as (
+  select u.* from unnest($1::text[]::uuid[], $2::integer[], $3::bigint[], $4::text[], $5::text[]::uuid[], $6::text[])
+    as u (session_id, place, at, kind, instance_id, data)),
+newest as materialized (
+  select d.session_id, coalesce((select max(f.n) from botlight.facts f where f.session_id = d.session_id), 0) as n
+  from (select distinct t.session_id from told t) d),
+added as (
   insert into botlight.facts (session_id, n, at, kind, instance_id, data)
-  select u.session_id, u.place + coalesce((select max(f.n) from botlight.facts f where f.session_id = u.session_id), 0),
-    timestamptz 'epoch' + u.at * interval '1 ms', u.kind, u.instance_id, u.data::jsonb
-  from unnest($1::text[]::uuid[], $2::integer[], $3::bigint[], $4::text[], $5::text[]::uuid[], $6::text[])
-    as u (session_id, place, at, kind, instance_id, data)
+  select t.session_id, newest.n + t.place, timestamptz 'epoch' + t.at * interval '1 ms', t.kind, t.instance_id,
+    t.data::jsonb
+  from told t join newest on newest.session_id = t.session_id
   returning session_id, n)
 select session_id::text, max(n) from added group by session_id
 
@@ -116,14 +121,15 @@ with told as (
   where not exists (select from botlight.jobs j
     where j.session_id = u.session_id and j.key = u.key and j.outcome = u.outcome)
   order by u.session_id, u.key, u.outcome, u.place),
+newest as materialized (
+  select d.session_id, coalesce((select max(j.n) from botlight.jobs j where j.session_id = d.session_id), 0) as n
+  from (select distinct t.session_id from told t) d),
 added as (
   insert into botlight.jobs (session_id, n, at, key, outcome, title, company, url, reason, credits)
-  select t.session_id,
-    row_number() over (partition by t.session_id order by t.place)
-      + coalesce((select max(j.n) from botlight.jobs j where j.session_id = t.session_id), 0),
+  select t.session_id, newest.n + row_number() over (partition by t.session_id order by t.place),
     timestamptz 'epoch' + t.at * interval '1 ms', t.key, t.outcome, t.title, t.company, t.url, t.reason,
     trim_scale(t.credits * 0.000001)
-  from told t
+  from told t join newest on newest.session_id = t.session_id
   returning session_id, n)
 select session_id::text, max(n) from added group by session_id
 
