@@ -20,6 +20,7 @@ from botlight.service.ports import Committed
 from botlight.store.postgres.clock import DatabaseClock
 from botlight.store.postgres.connection import AnyConnection
 from botlight.store.postgres.database import PostgresDatabase
+from botlight.store.postgres.failures import is_of_the_database
 from botlight.store.postgres.listener import Listener
 from botlight.store.postgres.loading import sessions
 from botlight.store.postgres.positions import Moment, Position
@@ -116,7 +117,13 @@ class PostgresFeed:
             Unavailable: that is not so.
         """
         if self._database.can_listen:
-            await (await self._ear()).check()
+            listener = await self._ear()
+            try:
+                await listener.check()
+            except Exception as error:
+                if is_of_the_database(error):
+                    raise Unavailable("The database is not heard at the moment.") from error
+                raise
         await self.read()
 
     async def _ear(self) -> Listener:

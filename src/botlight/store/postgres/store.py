@@ -24,7 +24,7 @@ from botlight.store.postgres.sql import SQL, column, ids_among, is_id, rows
 __all__ = ["PostgresStore"]
 
 ATTEMPTS: Final = 5
-TURN_MS: Final = 1500  # after which a reaper that ticks each second is late, and another one takes its turn
+TURN_MS: Final = 1100  # after which a reaper that ticks each second is late, and another one takes its turn
 FARTHEST: Final = 253_402_300_799_999  # the last millisecond of the year 9999
 
 
