@@ -17,11 +17,13 @@ VIEW = "select id, user_id, revision from bot_sessions"
 OWN = "revision = revision + 1, changed_xid = pg_current_xact_id(), updated_at = now()"
 
 
-def script(seed: int, sessions: list[str], people: list[str]) -> str:
+def script(
+    seed: int, sessions: list[str], people: list[str], *, transactions: int = TRANSACTIONS, rows: int = 3
+) -> str:
     """The transactions of one writer: each touches its rows in the order of ids, so that nobody waits in a circle."""
     random, lines = Random(seed), ["\\set ON_ERROR_STOP off\nselect 1"]
-    for _ in range(TRANSACTIONS):
-        some = ", ".join(f"'{id_}'" for id_ in sorted(random.sample(sessions, 3)))
+    for _ in range(transactions):
+        some = ", ".join(f"'{id_}'" for id_ in sorted(random.sample(sessions, rows)))
         which = f"(select id from bot_sessions where id in ({some}) order by id for update)"
         owner = random.choice(people)
         lines += [

@@ -15,7 +15,7 @@ from botlight.store.postgres.schema import migrations, plain_postgres
 from tests.postgres.cluster import Cluster, running_cluster
 from tests.postgres.psql import Database, as_person
 
-__all__ = ["EDITIONS", "Servers", "url"]
+__all__ = ["BINARIES", "EDITIONS", "Servers", "url"]
 
 OWNER: Final = "botlight"
 
@@ -30,6 +30,7 @@ def _packaged() -> Path:
 
 DEBIAN: Final = Path("/usr/lib/postgresql/15/bin")
 BINARIES: Final = {"postgres18": _packaged(), "postgres15": DEBIAN}
+"""Where the programs of each edition are."""
 
 EDITIONS: Final = ("postgres18", "postgres15") if os.environ.get("CI") else ("postgres18",)
 """What every test of PostgreSQL runs on: the one of the lock file; in CI the oldest that Botlight takes, too."""

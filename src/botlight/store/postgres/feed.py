@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Final
+from typing import Final, Self
 
 from msgspec import Struct
 
@@ -73,7 +73,7 @@ class PostgresFeed:
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def open(cls, database: PostgresDatabase, clock: DatabaseClock) -> PostgresFeed:
+    async def open(cls, database: PostgresDatabase, clock: DatabaseClock) -> Self:
         """Begin at this moment.
 
         Raises:
