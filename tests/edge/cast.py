@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-import apsw
-
+from tests.support.keeping import Keeping
 from tests.support.service import API, Issued, Person, RunningService, running_service
 
 __all__ = ["BLOG", "SCOPES", "Cast", "casting", "lose", "start"]
@@ -32,15 +31,13 @@ def start(service: RunningService, token: Issued, session_id: str = "", **more: 
 def lose(service: RunningService, session_ids: list[str]) -> None:
     """Write into the store of a stopped service that these sessions were not heard for too long."""
     assert service.process.poll() is not None
-    connection = apsw.Connection(str(service.database))
     past_ms = int(time.time() * 1000) - 1000
     for session_id in session_ids:
-        connection.execute(
-            "update bot_sessions set status = 'lost', lease_expires_at = :past,"
-            " instance = json_set(instance, '$.lease_expires_at', :past) where id = :id",
-            {"past": past_ms, "id": session_id},
-        )
-    connection.close()
+        main = "json_set(instance, '$.lease_expires_at', :past)"
+        if service.settings.on_postgres:
+            main = "jsonb_set(instance::jsonb, '{lease_expires_at}', to_jsonb(:past::bigint))::text"
+        statement = "update bot_sessions set status = 'lost', lease_expires_at = instant(:past)"
+        service.by_hand(f"{statement}, instance = {main} where id = :id", past=past_ms, id=session_id)
 
 
 class Cast:
@@ -123,14 +120,15 @@ class Cast:
 
 
 @contextmanager
-def casting(folder: Path) -> Iterator[Cast]:
+def casting(folder: Path, keeping: Keeping) -> Iterator[Cast]:
     """A service with its cast, which believes what is said about addresses; restarted, to have sessions that are lost."""
-    with running_service(folder) as service:
+    with running_service(folder, keeping.settings(folder)) as service:
         owner, other = service.person("owner"), service.person("other")
         report = owner.token("report")
         lost = [start(service, report) for _ in range(Cast.LOST)]
         assert service.stop() == 0
         lose(service, lost)
-    with running_service(folder, {"BOTLIGHT_TRUSTED_PROXIES": "127.0.0.1"}) as service:
+    trusting = keeping.settings(folder) | {"BOTLIGHT_TRUSTED_PROXIES": "127.0.0.1"}
+    with running_service(folder, trusting) as service:
         owner, other = (Person(id=one.id, name=one.name, service=service) for one in (owner, other))
         yield Cast(service, owner, other, lost)

@@ -13,10 +13,11 @@ from argon2 import PasswordHasher
 from botlight.model.access import Scope
 from botlight.model.errors import Invalid, Unauthorized, Unknown
 from botlight.service.people import LINK_MS, SIGN_IN_MS, People
-from tests.service.house import START, House
+from tests.service.house import START, ByHand, House
 
 pytestmark = pytest.mark.anyio
 
+NOBODY: Final = ("delete from sign_ins", "delete from links", "delete from users")
 PASSWORD: Final = "correct horse battery"
 
 
@@ -29,8 +30,10 @@ async def test_who_has_an_account_signs_in(house: House) -> None:
     assert (principal.user_id, principal.user_name, principal.scope) == (added.id, "Carol", Scope.PERSON)
     assert user.password_hash is not None
     assert user.password_hash.startswith("$argon2id$")
-    files = [file.read_bytes() for file in house.path.parent.iterdir()]
-    assert not [kept for kept in files if PASSWORD.encode() in kept or secret.encode() in kept]
+    kept = house.kept()
+    assert user.password_hash.encode() in kept
+    assert PASSWORD.encode() not in kept
+    assert secret.encode() not in kept
 
 
 @pytest.mark.parametrize(
@@ -120,7 +123,7 @@ async def test_the_first_person_runs_the_service(house: House) -> None:
     """A link without a name is for the first; where there is nobody yet, it makes one."""
     user, _ = await house.people.sign_in_by_link(await house.people.link())
     assert user.name == "alice"
-    house.by_hand(("delete from sign_ins",), ("delete from links",), ("delete from users",))
+    house.by_hand(*((ByHand(sqlite=one, postgres=one),) for one in NOBODY))
     user, _ = await house.people.sign_in_by_link(await house.people.link())
     assert (user.name, user.operator, user.password_hash) == ("local", True, None)
     assert not (await house.people.add("carol", PASSWORD)).operator

@@ -114,8 +114,11 @@ async def _commit(connection: AnyConnection) -> None:
 
 
 async def _roll_back(connection: AnyConnection) -> None:
-    """Leave no transaction open; a connection that cannot end its own is given up."""
-    if connection.is_closed() or not connection.is_in_transaction():
+    """Leave no transaction open; a connection that cannot end its own is given up.
+
+    Said without a look at whether there is one: a BEGIN that was cancelled may yet come into force.
+    """
+    if connection.is_closed():
         return
     try:
         await connection.execute("rollback", timeout=ROLL_BACK_S)
