@@ -38,6 +38,7 @@ FLAGS = {
     "BOTLIGHT_TRUSTED_PROXIES": "--trusted-proxies",
     "BOTLIGHT_METRICS": "--metrics",
     "BOTLIGHT_RETENTION_DAYS": "--retention-days",
+    "BOTLIGHT_WORKERS": "--workers",
     "BOTLIGHT_LOG_LEVEL": "--log-level",
 }
 """Every setting of the service by its name in the environment, and the flag that beats it."""
@@ -63,6 +64,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     metrics_open: bool = False
     retention_days: int | None = None  # None: keep for ever
+    workers: int = 1
     log_level: str = "info"
 
     @classmethod
@@ -89,6 +91,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             trusted_proxies=tuple(_each("BOTLIGHT_TRUSTED_PROXIES", text, _network)),
             metrics_open=_one_of("BOTLIGHT_METRICS", text("BOTLIGHT_METRICS"), METRICS, "loopback") == "open",
             retention_days=_whole("BOTLIGHT_RETENTION_DAYS", text("BOTLIGHT_RETENTION_DAYS"), 1, 36_500, None),
+            workers=_whole("BOTLIGHT_WORKERS", text("BOTLIGHT_WORKERS"), 1, 64, 1),
             log_level=_one_of("BOTLIGHT_LOG_LEVEL", text("BOTLIGHT_LOG_LEVEL"), LOG_LEVELS, "info"),
         )
 
@@ -128,6 +131,19 @@ class Settings(Struct, frozen=True, kw_only=True):
             trusted_proxies=self.trusted_proxies,
             metrics_open=self.metrics_open,
         )
+
+    def check_workers(self) -> None:
+        """Refuse several processes where one file has one writer.
+
+        Raises:
+            SettingError: more than one worker, and the store is SQLite.
+        """
+        if self.workers > 1 and not self.on_postgres:
+            raise SettingError(
+                "BOTLIGHT_WORKERS",
+                f"{self.workers} processes need PostgreSQL (BOTLIGHT_DATABASE_URL=postgresql://…), since one process "
+                "writes a SQLite file. One takes thousands of heartbeats a second.",
+            )
 
     def check_bind(self) -> None:
         """Refuse to listen beyond this machine where tokens and cookies would travel readable.

@@ -177,12 +177,16 @@ class PostgresStore:
         return None if last is None else Instant(last)
 
     async def prunable(self, ended_before: Instant, limit: int) -> Sequence[str]:
-        """Ids of sessions that ended before an instant."""
+        """Ids of sessions that ended before an instant. None while it is another server's turn (`tick`)."""
+        if not self._in_turn:
+            return []
         async with self._database.reading() as connection:
             return await column(connection, "prunable", min(ended_before, FARTHEST), limit)
 
     async def forget(self, gone_before: Instant) -> None:
-        """Drop tombstones older than an instant."""
+        """Drop tombstones older than an instant, if it is this server's turn (`tick`)."""
+        if not self._in_turn:
+            return
         async with self._database.writing() as connection:
             await connection.execute(SQL["forget"], min(gone_before, FARTHEST))
 
