@@ -39,7 +39,7 @@ class Trial:
     """A database with people, writers and readers; one `round` is all that the writers have to do."""
 
     def __init__(
-        self, database: Database, witness: type[Witness], *, every_message_carries_it: bool = False, sessions: int = 60
+        self, database: Database, witness: type[Witness], *, every_message_carries_it: bool = False, sessions: int = 200
     ) -> None:
         self.sql = database
         self._kind = witness
@@ -145,7 +145,7 @@ async def test_what_readers_show_is_the_table_at_each_position(servers: Servers,
     """Whatever committed late, was taken back, changed hands, was deleted or came again."""
     with servers.database(edition) as database:
         trial = Trial(database, Witness)
-        await trial.run([1], transactions=120, rows=8)
+        await trial.run([1], transactions=120, rows=4)
         assert trial.witness.counted["changes"] > 200
         assert trial.witness.counted["reads"] > 50
         assert sum(page.counted["resumed"] for page in trial.pages) > 50
@@ -158,7 +158,7 @@ async def test_the_check_bites(servers: Servers, fault: str, words: str) -> None
         kind = SequenceWitness if fault == "sequence" else Witness
         trial = Trial(database, kind, every_message_carries_it=fault == "every message")
         with pytest.raises(AssertionError, match=words):
-            await trial.run(range(0, 500, 100), transactions=100, rows=6)
+            await trial.run(range(0, 500, 100), transactions=100, rows=4)
 
 
 @pytest.mark.long
