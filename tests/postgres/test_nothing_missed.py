@@ -34,8 +34,8 @@ def script(
                     f"update bot_sessions set jobs_found = jobs_found + 1, {OWN} where id in {which}",
                     f"update bot_sessions set user_id = '{owner}' where id in {which}",
                     f"delete from bot_sessions where id in {which}",
-                    f"""insert into bot_sessions (id, user_id) select id::uuid, '{owner}' from unnest(array[{some}]) id
-                        where not exists (select from bot_sessions s where s.id = id::uuid) on conflict do nothing""",
+                    f"""insert into bot_sessions (id, user_id) select new.id::uuid, '{owner}' from unnest(array[{some}]) new (id)
+                        where not exists (select from bot_sessions s where s.id = new.id::uuid) on conflict do nothing""",
                 ]
             ),
             f"do $$ begin perform pg_sleep({random.random() / 50:.4f}); end $$",

@@ -169,13 +169,13 @@ async def test_nothing_is_missed_over_200_000_changes(edition: str) -> None:
     """The server is killed on the way, and a dump of it is restored: old positions are answered with the whole list."""
     with Servers() as own, own.database(edition) as database:
         cluster = own.cluster(edition)
-        trial = Trial(database, Witness, sessions=400)
+        trial = Trial(database, Witness, sessions=600)
         written = 0
         async with trial.open():
-            for n in range(6):
-                await trial.round(100 * n, transactions=300, rows=40)
-                written += await asyncio.to_thread(_written, database) if n in (2, 5) else 0
-                if n == 2:
+            for n in range(10):
+                await trial.round(100 * n, transactions=300, rows=60)
+                written += await asyncio.to_thread(_written, database) if n in (4, 9) else 0
+                if n == 4:
                     resets = trial.witness.counted["resets"]
                     await asyncio.to_thread(cluster.stop, crash=True)
                     await asyncio.to_thread(cluster.start)
@@ -185,7 +185,7 @@ async def test_nothing_is_missed_over_200_000_changes(edition: str) -> None:
         await asyncio.to_thread(_restore, database, copy)
         lists = [page.counted["lists"] for page in trial.pages]
         trial.sql = copy
-        await trial.run([1000], transactions=300, rows=40)
+        await trial.run([1000, 1100], transactions=300, rows=60)
         assert all(page.counted["lists"] > before for page, before in zip(trial.pages, lists, strict=True))
         written += await asyncio.to_thread(_written, copy)
         assert written >= 200_000
