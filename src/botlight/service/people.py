@@ -14,7 +14,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from botlight.model.errors import Invalid, Unauthorized, Unknown
 from botlight.model.session import Instant
 from botlight.service.patience import in_time
-from botlight.service.ports import Access, Clock, User
+from botlight.service.ports import Access, Clock, RejectedWrite, User
 from botlight.service.secret import hash_of, new_secret
 
 __all__ = ["LINK_MS", "SIGN_IN_MS", "People"]
@@ -117,7 +117,10 @@ class People:
         else:
             user = await self.named(name)
         secret = new_secret()
-        await in_time(self._access.add_link(user.id, hash_of(secret), Instant(self._clock.now() + LINK_MS)))
+        try:
+            await in_time(self._access.add_link(user.id, hash_of(secret), Instant(self._clock.now() + LINK_MS)))
+        except RejectedWrite as refused:
+            raise Unknown("There is no such person.") from refused
         return secret
 
     async def sign_in_by_link(self, secret: str) -> tuple[User, str]:

@@ -19,7 +19,7 @@ from botlight.model.errors import Invalid, Unauthorized, Unknown
 from botlight.model.session import Instant
 from botlight.service.origin import exact_origin
 from botlight.service.patience import in_time
-from botlight.service.ports import Access, Clock, Credential, Token
+from botlight.service.ports import Access, Clock, Credential, RejectedWrite, Token
 from botlight.service.secret import hash_of, new_secret
 
 __all__ = ["Tokens"]
@@ -87,6 +87,7 @@ class Tokens:
 
         Raises:
             Invalid: an embed token without bot or session, origin and expiry, or another one with them; no origin.
+            Unknown: there is no such person.
         """
         _check_embed(scope, expires_at=expires_at, bot=bot, session_id=session_id, origin=origin)
         if len(await in_time(self._access.tokens(user_id))) >= TOKENS_PER_USER:
@@ -103,7 +104,10 @@ class Tokens:
             origin=None if origin is None else exact_origin(origin),
         )
         secret = new_secret()
-        await in_time(self._access.add_token(token, hash_of(secret)))
+        try:
+            await in_time(self._access.add_token(token, hash_of(secret)))
+        except RejectedWrite as refused:
+            raise Unknown("There is no such person.") from refused
         return token, secret
 
     async def of(self, user_id: str) -> Sequence[Token]:
