@@ -92,6 +92,24 @@ async def test_the_board_shows_running_then_lost_then_ended_newest_first(memory:
     assert ids((await memory.store.board(mine(user_id=named("nobody")), LIMIT)).sessions) == []
 
 
+async def test_what_is_somebody_elses_does_not_exist(memory: Memory) -> None:
+    """Neither in a list nor by its id, with all that hangs on it; nobody at all has nothing."""
+    jobs = [{"key": "a", "outcome": "applied"}]
+    await memory.scribe.report("bobs", BOB, activity="secret", jobs=jobs)
+    bobs = named("bobs")
+    assert await memory.store.session(bobs, BOB) is not None
+    assert await memory.store.timeline(bobs, BOB, 0, 10)
+    assert await memory.store.jobs(bobs, BOB, None, 0, 10)
+    for other in (ALICE, named("nobody"), "no id at all"):
+        assert await memory.store.session(bobs, other) is None
+        assert list(await memory.store.timeline(bobs, other, 0, 10)) == []
+        assert list(await memory.store.jobs(bobs, other, None, 0, 10)) == []
+        theirs = mine(user_id=other)
+        assert list((await memory.store.board(theirs, LIMIT)).sessions) == []
+        assert list(await memory.store.page(theirs, LIMIT, None)) == []
+        assert list((await memory.store.board(mine(user_id=other, session_id=bobs), LIMIT)).sessions) == []
+
+
 async def test_the_board_has_a_bound_and_says_when_there_is_more(memory: Memory) -> None:
     """The bound keeps what comes first in the list; what ended before a day is not in it."""
     for id_, status, minute in (("e1", "ended", 1), ("r1", "running", 2), ("e2", "ended", 3)):

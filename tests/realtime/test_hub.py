@@ -223,3 +223,13 @@ async def test_who_is_no_longer_let_in_is_closed(house: House) -> None:
     await house.tokens.revoke(ALICE.user_id, tokens[0].id)
     await hub.check_credentials()
     assert (pages[0].closed, bot.closed, pages[1].closed) == (True, True, False)
+
+
+async def test_at_a_reset_everybody_comes_back_for_a_new_list(house: House) -> None:
+    """More may have changed than the feed can tell, for bots as well: no stream goes on as if it knew."""
+    hub, page, bot = _hub(house), _Page(), _Bot()
+    hub.subscribe(ALICE, page)
+    hub.attach(BOB, S1, S1, bot)
+    hub.publish(Committed(position="of another life", reset=True))
+    assert page.closed
+    assert bot.closed
