@@ -9,10 +9,6 @@ from typing import Final
 
 from botlight.model.session import BotSession
 from botlight.service.ports import Committed
-from botlight.store.postgres.access import PostgresAccess
-from botlight.store.postgres.database import PostgresDatabase
-from botlight.store.postgres.footing import Footing
-from botlight.store.postgres.store import PostgresStore
 from tests.conformance.memory import PostgresMemory
 from tests.conformance.names import name_of
 from tests.conformance.scribe import ALICE, BOB, user
@@ -30,15 +26,10 @@ class Followed(PostgresMemory):
         super().__init__(database)
         self.sql = database
         self.heard: list[Committed] = []
-        self.can_listen = True  # false: as behind a pooler in transaction mode
         self._news = asyncio.Event()
 
     async def _open(self) -> None:
-        self.database = await PostgresDatabase.open(self.url, serve=True)
-        if not self.can_listen:
-            self.database._footing = Footing(pooled=False, can_listen=False)
-        self.store = await PostgresStore.open(self.database)
-        self.access = PostgresAccess(self.database)
+        await super()._open()
         self.store.listen(self._hear)
 
     def _hear(self, committed: Committed) -> None:

@@ -14,6 +14,7 @@ from botlight.service.ports import SessionFilter
 from tests.conformance.names import name_of, named, names_of
 from tests.conformance.scribe import ALICE, BOB, SECOND, report
 from tests.postgres.following import Followed, followed
+from tests.postgres.pooler import running_pooler
 from tests.support.postgres import EDITIONS, Servers
 
 pytestmark = pytest.mark.anyio
@@ -28,9 +29,16 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(params=EDITIONS)
-async def service(servers: Servers, request: pytest.FixtureRequest) -> AsyncIterator[Followed]:
+def edition(request: pytest.FixtureRequest) -> str:
+    """Which PostgreSQL."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+async def service(servers: Servers, edition: str) -> AsyncIterator[Followed]:
     """A store that is followed, in a database of its own."""
-    with servers.database(request.param) as database:
+    with servers.database(edition) as database:
         async with followed(database) as opened:
             yield opened
 
@@ -91,12 +99,25 @@ async def test_nothing_is_missed_while_nobody_listens(service: Followed) -> None
     assert service.resets == 0
 
 
-async def test_without_notifications_the_feed_is_read_all_the_same(service: Followed) -> None:
-    """As behind a pooler: once a second."""
-    service.can_listen = False
-    await service.reopen()
-    service.sql.run(f"insert into bot_sessions (id, user_id) values ('{named('s1')}', '{ALICE}')")
-    await service.until(lambda: "s1" in service.newest)
+async def test_behind_a_pooler_the_feed_is_read_all_the_same(service: Followed, servers: Servers, edition: str) -> None:
+    """Nobody is notified there, and no two transactions need have one connection: it is read once a second."""
+    with running_pooler(servers.cluster(edition), service.sql.owner, "transaction") as port:
+        await service.close()
+        service.url += f"&port={port}"
+        await service.begin()
+        try:
+            assert not service.database.can_listen
+            service.sql.run(f"insert into bot_sessions (id, user_id) values ('{named('s1')}', '{ALICE}')")
+            await service.until(lambda: "s1" in service.newest)
+            await service.scribe.report("s1", activity="searching", jobs=[{"key": "a", "outcome": "applied"}])
+            await service.until(lambda: service.newest["s1"].activity == "searching")
+            board = await service.store.board(mine(), 10, since=service.heard[0].position)
+            assert [session.activity for session in board.sessions] == ["searching"]
+            assert len(await service.store.jobs(named("s1"), ALICE, None, 0, 10)) == 1
+        finally:
+            await service.close()
+            service.url = service.url.partition("&")[0]
+        await service.begin()
 
 
 async def test_a_life_of_the_database_that_ended_resets_everybody(service: Followed) -> None:
