@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from botlight.model.session import BotSession
-from botlight.service.ports import Committed
+from botlight.service.ports import Audience, Committed
 from tests.conformance.memory import PostgresMemory
 from tests.conformance.names import name_of
 from tests.conformance.scribe import ALICE, BOB, user
@@ -26,11 +26,15 @@ class Followed(PostgresMemory):
         super().__init__(database)
         self.sql = database
         self.heard: list[Committed] = []
+        self.audience: Audience | None = None  # None: Alice and Bob
         self._news = asyncio.Event()
 
     async def _open(self) -> None:
         await super()._open()
-        self.store.listen(self._hear)
+        self.store.listen(self._hear, self._audience)
+
+    def _audience(self) -> Audience:
+        return Audience(frozenset({ALICE, BOB}), frozenset()) if self.audience is None else self.audience
 
     def _hear(self, committed: Committed) -> None:
         self.heard.append(committed)

@@ -10,7 +10,7 @@ import pytest
 
 from botlight.model.errors import Unavailable
 from botlight.model.session import Instant, Status
-from botlight.service.ports import SessionFilter
+from botlight.service.ports import Audience, SessionFilter
 from tests.conformance.names import name_of, named, names_of
 from tests.conformance.scribe import ALICE, BOB, SECOND, report
 from tests.postgres.following import Followed, followed
@@ -179,6 +179,25 @@ async def test_facts_are_told_with_the_change_that_brought_them(service: Followe
     await service.until(lambda: service.newest["s1"].status is Status.LOST)
     told = [fact.n for one in service.heard for change in one.changes for fact in change.facts]
     assert told == [1, 2, 3, 4, 5]
+
+
+async def test_what_nobody_waits_for_is_not_read(service: Followed) -> None:
+    """A process tells its own readers; who joins in the very moment of a read misses nothing all the same."""
+    service.audience = Audience(frozenset(), frozenset())
+    await service.reopen()
+    await service.scribe.report("a1")
+    await service.scribe.report("b1", BOB)
+    before = service.store.position()
+    after = await service.position()
+    assert service.heard == []
+    assert service.store.covers(after, before)
+    service.audience = Audience(frozenset({ALICE}), frozenset({named("b2")}))
+    for name, owner in (("a1", ALICE), ("b1", BOB), ("b2", BOB)):
+        await service.scribe.report(name, owner, activity="searching")
+    service.sql.run(f"update bot_sessions set user_id = '{BOB}' where id = '{named('a1')}'")
+    await service.position()
+    assert set(service.newest) == {"a1", "b2"} or set(service.newest) == {"b2"}  # as Alice's, if it was read before
+    assert service.removed == [("alice", "a1")]
 
 
 async def test_who_cannot_reach_the_database_is_not_sure_to_hear(service: Followed) -> None:

@@ -20,7 +20,7 @@ from botlight.model.access import Principal, Scope
 from botlight.model.command import Command, stop_command
 from botlight.model.errors import TooManyStreams, Unavailable
 from botlight.realtime.subscription import Delivery, Place, Subscription
-from botlight.service.ports import Committed, Feed
+from botlight.service.ports import Audience, Committed, Feed
 
 __all__ = ["BotReader", "Bounds", "Hub", "Reader"]
 
@@ -95,7 +95,7 @@ class Hub:
         self._closing = False
         self._place = Place(0, feed.position())
         self._places: OrderedDict[str, int] = OrderedDict({self._place.position: 0})
-        feed.listen(self.publish)
+        feed.listen(self.publish, self.audience)
 
     # -- readers -------------------------------------------------------------------------------------------------
 
@@ -163,6 +163,10 @@ class Hub:
         """How many streams are open: (people's, bots')."""
         bots = sum(n for key, n in self._open.items() if key.startswith("bots "))
         return self._open.total() - bots, bots
+
+    def audience(self) -> Audience:
+        """Whose changes somebody waits for."""
+        return Audience(frozenset(self._people), frozenset(self._bots))
 
     # -- changes -------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from botlight.model.session import BotSession, Instant, SessionState, Status
 
 __all__ = [
     "Access",
+    "Audience",
     "Board",
     "Clock",
     "Committed",
@@ -170,11 +171,21 @@ class Store(Protocol):
         """Return only when a change committed now would be announced."""
 
 
+class Audience(Struct, frozen=True):
+    """Whose changes somebody waits for: all sessions of these people, and these sessions."""
+
+    people: frozenset[str]
+    sessions: frozenset[str]
+
+
 class Feed(Protocol):
     """Committed changes, in order."""
 
-    def listen(self, sink: Callable[[Committed], None]) -> None:
-        """Call the sink with every committed transaction, on the event loop, in the order of their positions."""
+    def listen(self, sink: Callable[[Committed], None], audience: Callable[[], Audience] | None = None) -> None:
+        """Call the sink with every committed transaction, on the event loop, in the order of their positions.
+
+        `audience` answers whom it has readers for at the moment: what is of nobody among them may be left out.
+        """
 
     def ring(self, committed: Committed) -> None:
         """Announce what `Store.save` or `delete` answered, as soon as all before it is announced.

@@ -16,7 +16,7 @@ from msgspec import Struct
 from botlight.model.errors import Unavailable
 from botlight.model.event import Change, Fact, Removal
 from botlight.model.session import BotSession
-from botlight.service.ports import Committed
+from botlight.service.ports import Audience, Committed
 from botlight.store.postgres.clock import DatabaseClock
 from botlight.store.postgres.connection import AnyConnection
 from botlight.store.postgres.database import PostgresDatabase
@@ -25,7 +25,7 @@ from botlight.store.postgres.listener import Listener
 from botlight.store.postgres.loading import sessions
 from botlight.store.postgres.positions import Moment, Position
 from botlight.store.postgres.rows import fact_from
-from botlight.store.postgres.sql import rows
+from botlight.store.postgres.sql import ids_among, rows
 
 __all__ = ["PostgresFeed"]
 
@@ -62,6 +62,7 @@ class PostgresFeed:
         self._database = database
         self._clock = clock
         self._sinks: list[Callable[[Committed], None]] = []
+        self._audiences: list[Callable[[], Audience] | None] = []
         self._position: Position | None = None
         self._timelines: OrderedDict[str, int] = OrderedDict()
         self._listener: Listener | None = None
@@ -100,9 +101,24 @@ class PostgresFeed:
             raise AssertionError("`open` has read once")
         return f"{self._position.epoch}.{self._position.snapshot}"
 
-    def listen(self, sink: Callable[[Committed], None]) -> None:
-        """Call the sink with everything announced from now on."""
+    def listen(self, sink: Callable[[Committed], None], audience: Callable[[], Audience] | None = None) -> None:
+        """Call the sink with everything announced from now on that is of its audience, or of another's."""
         self._sinks.append(sink)
+        self._audiences.append(audience)
+
+    def _audience(self) -> Audience | None:
+        """Whose changes anybody waits for; None: everybody's.
+
+        Asked when the snapshot is there: who joins later reads the list in a later one, and misses nothing.
+        """
+        people: set[str] = set()
+        some: set[str] = set()
+        for audience in self._audiences:
+            if audience is None:
+                return None
+            people |= audience().people
+            some |= audience().sessions
+        return Audience(frozenset(people), frozenset(some))
 
     @staticmethod
     def covers(position: str, announced: str) -> bool:
@@ -177,11 +193,11 @@ class PostgresFeed:
             return _News(here=here, reset=True)
         if not ids and not gone:
             return _News(here=here)
-        ids = sorted({*ids, *(pair[36:] for pair in gone)})
-        told = sessions(await rows(connection, "told", ids))
+        lost = [(pair[:36], pair[36:]) for pair in gone]
+        audience = self._audience()
+        told = await self._told(connection, sorted({*ids, *(session_id for _, session_id in lost)}), audience)
         facts = await self._facts(connection, told, transactions)
         owners = {session.id: session.user_id for session in told}
-        lost = [(pair[:36], pair[36:]) for pair in gone]
         return _News(
             here=here,
             changes=[Change(session=session, facts=tuple(facts.get(session.id, ()))) for session in told],
@@ -189,8 +205,18 @@ class PostgresFeed:
                 Removal(session_id=session_id, user_id=user_id)
                 for user_id, session_id in lost
                 if owners.get(session_id) != user_id
+                and (audience is None or user_id in audience.people or session_id in audience.sessions)
             ],
         )
+
+    @staticmethod
+    async def _told(connection: AnyConnection, ids: Sequence[str], audience: Audience | None) -> list[BotSession]:
+        if audience is None:
+            return sessions(await rows(connection, "told", ids, None, None))
+        people, some = ids_among(audience.people), ids_among(audience.sessions)
+        if not (people or some):
+            return []
+        return sessions(await rows(connection, "told", ids, people, some))
 
     async def _facts(
         self, connection: AnyConnection, told: Iterable[BotSession], transactions: Sequence[str]

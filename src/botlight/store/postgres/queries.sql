@@ -257,8 +257,10 @@ select
     where g.xid >= pg_snapshot_xmin($1::text::pg_snapshot) and not pg_visible_in_snapshot(g.xid, $1::text::pg_snapshot)
     limit $2)
 
--- told: Sessions among a list of ids, as everybody who may see them is told.
-select {session_fields}, s.instance_id::text from public.bot_sessions s where s.id = any($1::text[]::uuid[])
+-- told: Sessions among a list of ids, as everybody who may see them is told: all, or those of people or some of them.
+select {session_fields}, s.instance_id::text from public.bot_sessions s
+where s.id = any($1::text[]::uuid[])
+  and ($2::text[] is null or s.user_id = any($2::text[]::uuid[]) or s.id = any($3::text[]::uuid[]))
 
 -- new_facts: The newest facts of sessions that were written by certain transactions, each above a number, oldest first.
 select u.session_id::text, f.n, f.at, f.kind, f.instance_id, f.data

@@ -11,7 +11,7 @@ from botlight.model.errors import Unavailable
 from botlight.model.event import Fact, JobOutcome, Removal
 from botlight.model.merge import CLOSED_AFTER_LOST_MS
 from botlight.model.session import BotSession, Instant, SessionState
-from botlight.service.ports import Board, Committed, Loaded, PageCursor, SessionFilter, Write
+from botlight.service.ports import Audience, Board, Committed, Loaded, PageCursor, SessionFilter, Write
 from botlight.store.postgres import lists, loading, saving
 from botlight.store.postgres.clock import DatabaseClock
 from botlight.store.postgres.connection import be_person
@@ -194,9 +194,12 @@ class PostgresStore:
         """Return only when a change committed now would be announced, and all before it is."""
         await self._feed.verify()
 
-    def listen(self, sink: Callable[[Committed], None]) -> None:
-        """Call the sink with everything that was committed, on the event loop, in the order of the positions."""
-        self._feed.listen(sink)
+    def listen(self, sink: Callable[[Committed], None], audience: Callable[[], Audience] | None = None) -> None:
+        """Call the sink with everything that was committed, on the event loop, in the order of the positions.
+
+        What nobody in any audience waits for is not even read.
+        """
+        self._feed.listen(sink, audience)
 
     def ring(self, committed: Committed) -> None:
         """Do nothing: the database announces what is committed in it."""

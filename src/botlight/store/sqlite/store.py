@@ -10,7 +10,7 @@ import apsw
 from botlight.model.event import Fact, JobOutcome
 from botlight.model.merge import CLOSED_AFTER_LOST_MS
 from botlight.model.session import BotSession, Instant, SessionState
-from botlight.service.ports import Board, Committed, Loaded, PageCursor, SessionFilter, Write
+from botlight.service.ports import Audience, Board, Committed, Loaded, PageCursor, SessionFilter, Write
 from botlight.store.sqlite import lists, loading
 from botlight.store.sqlite.announcements import Announcements
 from botlight.store.sqlite.cache import StateCache
@@ -149,7 +149,7 @@ class SqliteStore:
         seen = await self._database.writer.run(self._database.saver.look, self._note)
         self._announcements.ring(seen.committed)
 
-    def listen(self, sink: Callable[[Committed], None]) -> None:
+    def listen(self, sink: Callable[[Committed], None], audience: Callable[[], Audience] | None = None) -> None:  # noqa: ARG002  they are at hand
         """Call the sink with every committed transaction, on the event loop, in the order of their positions."""
         self._announcements.listen(sink)
 
