@@ -360,11 +360,15 @@ async def test_what_is_saved_is_announced_once_and_a_position_follows(memory: Me
     assert [name_of(change.session.id) for change in changes] == ["s0", "s1", "s2"]
     assert [change.session for change in changes] == [change.session for change in told]
     assert [list(change.facts) for change in changes] == [list(change.facts) for change in told]
+    assert all(change.began for change in changes)
     assert [committed.position for committed in heard] == positions[1:]
     for earlier, later in pairwise(positions):
         assert store.covers(later, earlier)
         assert not store.covers(earlier, later)
     await store.reach(positions[-1])
+    await scribe.report("s1", activity="applying")
+    await memory.position()
+    assert [(name_of(change.session.id), change.began) for change in heard[-1].changes] == [("s1", False)]
 
 
 async def test_a_deletion_is_announced_to_its_owner(memory: Memory) -> None:

@@ -65,6 +65,7 @@ async def test_what_anybody_writes_is_announced(service: Followed) -> None:
     await service.until(lambda: "s1" in service.newest)
     service.sql.run("update bot_sessions set activity = 'typed', jobs_found = 2.5")
     await service.until(lambda: service.newest["s1"].activity == "typed")
+    assert [change.began for one in service.heard for change in one.changes] == [True, False]
     shown = service.newest["s1"]
     assert shown.totals == {"jobs_found": 2_500_000}
     assert shown.revision == int(service.sql.value("select revision from bot_sessions"))

@@ -56,6 +56,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
     session: BotSession
     facts: tuple[Fact, ...] = ()
+    began: bool = False  # the session was not there before
 
 
 class Removal(Struct, frozen=True, kw_only=True):

@@ -188,7 +188,8 @@ class PostgresFeed:
         known = self._position
         if known is None or not here.reaches_back_to(known):
             return _News(here=here, reset=True)
-        [(ids, transactions, gone)] = await rows(connection, "news", known.snapshot, MOST_NEWS + 1)
+        [(ids, made, transactions, gone)] = await rows(connection, "news", known.snapshot, MOST_NEWS + 1)
+        made = set(made)
         if len(ids) > MOST_NEWS or len(gone) > MOST_NEWS:
             return _News(here=here, reset=True)
         if not ids and not gone:
@@ -200,7 +201,10 @@ class PostgresFeed:
         owners = {session.id: session.user_id for session in told}
         return _News(
             here=here,
-            changes=[Change(session=session, facts=tuple(facts.get(session.id, ()))) for session in told],
+            changes=[
+                Change(session=session, facts=tuple(facts.get(session.id, ())), began=session.id in made)
+                for session in told
+            ],
             removals=[
                 Removal(session_id=session_id, user_id=user_id)
                 for user_id, session_id in lost

@@ -246,10 +246,15 @@ where j.session_id = $1::text::uuid and j.n > $3 and ($2::text is null or j.outc
     and stronger.key = j.key and stronger.outcome < j.outcome)
 order by j.n limit $4
 
--- news: What the feed holds that a snapshot did not see: ids of sessions, then people and sessions they may have lost.
+-- news: What the feed holds that a snapshot did not see: ids of sessions, of those that are new, the transactions, and
+-- people with what they may have lost.
 select
   array(select distinct unnest(f.ids)::text from botlight.feed f
     where f.xid >= pg_snapshot_xmin($1::text::pg_snapshot) and not pg_visible_in_snapshot(f.xid, $1::text::pg_snapshot)
+    limit $2),
+  array(select distinct unnest(f.ids)::text from botlight.feed f
+    where f.made and f.xid >= pg_snapshot_xmin($1::text::pg_snapshot)
+      and not pg_visible_in_snapshot(f.xid, $1::text::pg_snapshot)
     limit $2),
   array(select distinct f.xid::xid::text from botlight.feed f
     where f.xid >= pg_snapshot_xmin($1::text::pg_snapshot) and not pg_visible_in_snapshot(f.xid, $1::text::pg_snapshot)),

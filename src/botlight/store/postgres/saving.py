@@ -47,7 +47,7 @@ async def save(connection: AnyConnection, writes: Iterable[Write], *, only_free:
 
 def _change(write: Write, revision: int, facts: dict[str, tuple[Fact, ...]]) -> Change:
     session = structs.replace(write.after.session, revision=revision)
-    return Change(session=session, facts=facts.get(session.id, ()))
+    return Change(session=session, facts=facts.get(session.id, ()), began=write.before is None)
 
 
 async def _written(connection: AnyConnection, name: str, writes: Iterable[Write]) -> dict[str, int]:

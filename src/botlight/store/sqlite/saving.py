@@ -62,7 +62,10 @@ class Saver:
             rows(connection, "count", (last,))
         self._known = last
         states = [_numbered(revision, write.after) for revision, write in taken]
-        changes = [Change(session=state.session, facts=facts.get(state.session.id, ())) for state in states]
+        changes = [
+            Change(session=state.session, facts=facts.get(state.session.id, ()), began=write.before is None)
+            for state, (_, write) in zip(states, taken, strict=True)
+        ]
         committed = Committed(position=position(self._boot, last), changes=changes, removals=removals)
         return Saved(committed=committed, states=states, foreign=foreign)
 
