@@ -14,6 +14,7 @@ from botlight.store.postgres.clock import DatabaseClock
 from botlight.store.postgres.connection import AnyConnection
 from botlight.store.postgres.database import PostgresDatabase
 from botlight.store.postgres.feed import PostgresFeed
+from botlight.store.postgres.news import News
 from botlight.store.postgres.positions import Moment
 
 __all__ = ["Page", "SequenceWitness", "Views", "Witness"]
@@ -44,13 +45,13 @@ class Witness(PostgresFeed):
         self._anew = False
         self.listen(self._take)
 
-    async def _news(self, connection: AnyConnection, here: Moment) -> Any:
+    async def _news(self, connection: AnyConnection, here: Moment) -> News:
         news = await super()._news(connection, here)
         self._table = _views(await connection.fetch(_TABLE))
         self._looked_at = here.snapshot
         return news
 
-    def _announce(self, news: Any) -> None:
+    def _announce(self, news: News) -> None:
         super()._announce(news)
         self.counted["reads"] += 1
         self._anew = self._anew or news.reset
@@ -77,12 +78,12 @@ class SequenceWitness(Witness):
 
     _seen = 0
 
-    async def _news(self, connection: AnyConnection, here: Moment) -> Any:
+    async def _news(self, connection: AnyConnection, here: Moment) -> News:
         news = await super()._news(connection, here)
         rows = await connection.fetch("select n, ids::text[] from botlight.feed where n > $1", self._seen)
         self._seen = max([self._seen, *(row[0] for row in rows)])
         named = {session_id for row in rows for session_id in row[1]}
-        return type(news)(
+        return News(
             here=here,
             changes=[change for change in news.changes if change.session.id in named],
             removals=news.removals,

@@ -5,34 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Final, Self
 
-from msgspec import Struct
-
 from botlight.model.errors import Unavailable
-from botlight.model.event import Change, Fact, Removal
-from botlight.model.session import BotSession
 from botlight.service.ports import Audience, Committed
 from botlight.store.postgres.clock import DatabaseClock
 from botlight.store.postgres.connection import AnyConnection
 from botlight.store.postgres.database import PostgresDatabase
 from botlight.store.postgres.failures import is_of_the_database
 from botlight.store.postgres.listener import Listener
-from botlight.store.postgres.loading import sessions
+from botlight.store.postgres.news import News, Timelines, unseen
 from botlight.store.postgres.positions import Moment, Position
-from botlight.store.postgres.rows import fact_from
-from botlight.store.postgres.sql import ids_among, rows
+from botlight.store.postgres.sql import SQL
 
 __all__ = ["PostgresFeed"]
 
 log = logging.getLogger(__name__)
 
-MOST_NEWS: Final = 20_000  # sessions; more at once and every reader begins anew
-TIMELINES_KNOWN: Final = 10_000
 APART_S: Final = 0.01  # between the beginnings of two reads, so that a flood of small commits is read in gulps
 HEARING_WITHIN_S: Final = 2.0  # after a start, or a moment without a connection
 POLL_S: Final = 1.0
@@ -40,15 +32,6 @@ PRUNE_S: Final = 60.0
 PATIENCE_S: Final = (0.05, 2.0)  # after the first failure, and at most
 
 position_of = lru_cache(maxsize=8192)(Position.of)
-
-
-class _News(Struct, frozen=True, kw_only=True):
-    """What one read found."""
-
-    here: Moment
-    changes: Sequence[Change] = ()
-    removals: Sequence[Removal] = ()
-    reset: bool = False
 
 
 class PostgresFeed:
@@ -64,7 +47,7 @@ class PostgresFeed:
         self._sinks: list[Callable[[Committed], None]] = []
         self._audiences: list[Callable[[], Audience] | None] = []
         self._position: Position | None = None
-        self._timelines: OrderedDict[str, int] = OrderedDict()
+        self._timelines = Timelines()
         self._listener: Listener | None = None
         self._listening = asyncio.Event()
         self._wake = asyncio.Event()
@@ -107,10 +90,7 @@ class PostgresFeed:
         self._audiences.append(audience)
 
     def _audience(self) -> Audience | None:
-        """Whose changes anybody waits for; None: everybody's.
-
-        Asked when the snapshot is there: who joins later reads the list in a later one, and misses nothing.
-        """
+        """Whose changes anybody waits for; None: everybody's."""
         people: set[str] = set()
         some: set[str] = set()
         for audience in self._audiences:
@@ -170,83 +150,29 @@ class PostgresFeed:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    async def _look(self) -> _News:
+    async def _look(self) -> News:
         async with self._database.snapshot() as connection:
             here = await Moment.of(connection)
             self._clock.hear(here.now)
             if here.epoch is not None:
                 return await self._news(connection, here)
         async with self._database.writing() as writing:
-            await writing.execute("select botlight.open_epoch()")
+            await writing.execute(SQL["open_epoch"])
         async with self._database.snapshot() as connection:
             here = await Moment.of(connection)
             if here.epoch is None:
                 raise Unavailable("The database has no epoch.")
-            return _News(here=here, reset=True)
+            return News(here=here, reset=True)
 
-    async def _news(self, connection: AnyConnection, here: Moment) -> _News:
-        known = self._position
-        if known is None or not here.reaches_back_to(known):
-            return _News(here=here, reset=True)
-        [(ids, made, transactions, gone)] = await rows(connection, "news", known.snapshot, MOST_NEWS + 1)
-        made = set(made)
-        if len(ids) > MOST_NEWS or len(gone) > MOST_NEWS:
-            return _News(here=here, reset=True)
-        if not ids and not gone:
-            return _News(here=here)
-        lost = [(pair[:36], pair[36:]) for pair in gone]
-        audience = self._audience()
-        told = await self._told(connection, sorted({*ids, *(session_id for _, session_id in lost)}), audience)
-        facts = await self._facts(connection, told, transactions)
-        owners = {session.id: session.user_id for session in told}
-        return _News(
-            here=here,
-            changes=[
-                Change(session=session, facts=tuple(facts.get(session.id, ())), began=session.id in made)
-                for session in told
-            ],
-            removals=[
-                Removal(session_id=session_id, user_id=user_id)
-                for user_id, session_id in lost
-                if owners.get(session_id) != user_id
-                and (audience is None or user_id in audience.people or session_id in audience.sessions)
-            ],
-        )
+    async def _news(self, connection: AnyConnection, here: Moment) -> News:
+        return await unseen(connection, here, self._position, self._audience, self._timelines)
 
-    @staticmethod
-    async def _told(connection: AnyConnection, ids: Sequence[str], audience: Audience | None) -> list[BotSession]:
-        if audience is None:
-            return sessions(await rows(connection, "told", ids, None, None))
-        people, some = ids_among(audience.people), ids_among(audience.sessions)
-        if not (people or some):
-            return []
-        return sessions(await rows(connection, "told", ids, people, some))
-
-    async def _facts(
-        self, connection: AnyConnection, told: Iterable[BotSession], transactions: Sequence[str]
-    ) -> dict[str, list[Fact]]:
-        """The timeline entries that were written with the changes."""
-        known = {session.id: self._timelines.get(session.id, 0) for session in told}
-        found: dict[str, list[Fact]] = {}
-        if known:
-            asked = (list(known), list(known.values()), transactions)
-            for session_id, *row in await rows(connection, "new_facts", *asked):
-                found.setdefault(session_id, []).append(fact_from(row))
-        return found
-
-    def _announce(self, news: _News) -> None:
+    def _announce(self, news: News) -> None:
         first, position = self._position is None, position_of(news.here.position)
         if position is None:
             raise AssertionError(f"{news.here.position!r} is no position")
         self._position = position
-        if news.reset:
-            self._timelines.clear()
-        for change in news.changes:
-            if change.facts:
-                self._timelines[change.session.id] = change.facts[-1].n
-                self._timelines.move_to_end(change.session.id)
-        while len(self._timelines) > TIMELINES_KNOWN:
-            self._timelines.popitem(last=False)
+        self._timelines.note(news)
         if first or not (news.reset or news.changes or news.removals):
             return
         committed = Committed(position=self.position, changes=news.changes, removals=news.removals, reset=news.reset)
@@ -311,4 +237,4 @@ class PostgresFeed:
             Unavailable: it could not be dropped.
         """
         async with self._database.writing() as writing:
-            await writing.execute("select botlight.prune_feed()")
+            await writing.execute(SQL["prune_feed"])
