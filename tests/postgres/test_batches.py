@@ -115,6 +115,25 @@ async def test_a_batch_locks_in_the_order_of_ids(servers: Servers, edition: str)
                 assert len((await saving).changes) == 2
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("edition", EDITIONS)
+async def test_a_session_that_is_deleted_while_it_is_made_stays_deleted(servers: Servers, edition: str) -> None:
+    """Its writer is told to look again, and finds the tombstone."""
+    with servers.database(edition) as database:
+        async with followed(database) as service:
+            late = await service.scribe.draft("s1", report("s1"))
+            await service.scribe.report("s1")
+            with database.connection() as other:
+                other.ask("begin; delete from bot_sessions")
+                saving = asyncio.create_task(service.store.save([late]))
+                await asyncio.to_thread(_waits, database)
+                other.ask("commit")
+                assert not (await saving).changes
+            found = await service.store.load([named("s1")])
+            assert not found.states
+            assert found.deleted == frozenset({named("s1")})
+
+
 def _waits(database: Database) -> None:
     """Wait until somebody waits for a lock."""
     waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
