@@ -15,7 +15,7 @@ from botlight.store.postgres.schema import migrations, plain_postgres
 from tests.postgres.cluster import Cluster, running_cluster
 from tests.postgres.psql import Database, as_person
 
-__all__ = ["BINARIES", "EDITIONS", "Servers", "url"]
+__all__ = ["BINARIES", "EDITIONS", "Servers", "migrated", "url"]
 
 OWNER: Final = "botlight"
 
@@ -45,6 +45,17 @@ from pg_roles r, pg_class c where r.rolname = current_user and c.oid = 'public.b
 def url(database: Database, user: str | None = None) -> str:
     """The address of a database, as its owner or as somebody else."""
     return f"postgresql://{user or database.owner}@/{database.name}?host={database.socket}"
+
+
+def migrated(cluster: Cluster, name: str) -> Database:
+    """A new database after the migrations, on a server that has the role which owns it."""
+    database = cluster.make_database(name, OWNER)
+    database.run(plain_postgres(), user=cluster.superuser, one_transaction=True)
+    for step in migrations():
+        database.run(step.sql, one_transaction=True)
+    nobody = "00000000-0000-0000-0000-000000000000"
+    assert database.value(as_person(nobody, _HELD_BACK)) == "f", "a person's rows are read past the policies"
+    return database
 
 
 class Servers:
@@ -79,11 +90,5 @@ class Servers:
         if edition not in self._made:
             cluster = self._closing.enter_context(running_cluster(BINARIES[edition], "postgres"))
             cluster.home.run(f"create role {OWNER} login")
-            template = cluster.make_database("template", OWNER)
-            template.run(plain_postgres(), user=cluster.superuser, one_transaction=True)
-            for step in migrations():
-                template.run(step.sql, one_transaction=True)
-            nobody = "00000000-0000-0000-0000-000000000000"
-            assert template.value(as_person(nobody, _HELD_BACK)) == "f", "a person's rows are read past the policies"
-            self._made[edition] = cluster, template
+            self._made[edition] = cluster, migrated(cluster, "template")
         return self._made[edition]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -32,6 +32,8 @@ from botlight.store.sqlite import SqliteAccess, SqliteDatabase, SqliteStore
 from botlight.web.routes import operations as pages
 
 __all__ = ["Service", "back_up", "open_access", "open_service"]
+
+FLUSH_S: Final = 1.0
 
 
 class _Memory(Store, Feed, Protocol):
@@ -72,7 +74,7 @@ async def open_service(settings: Settings, doors: Doors, *, vfs: str | None = No
             clock=clock,
         )
         pruner = Pruner(store, store, clock, settings.retention_days)
-        closing.push_async_callback(tokens.flush)
+        closing.push_async_callback(_flush, tokens)
         batching = asyncio.create_task(batch.run(), name="batch")
         loops = [
             asyncio.create_task(Reaper(batch, store, clock).run(), name="reaper"),
@@ -90,6 +92,13 @@ async def open_service(settings: Settings, doors: Doors, *, vfs: str | None = No
             await batching
 
         yield Service(app=create_app(services, access, doors, pages), people=people, hub=hub)
+
+
+async def _flush(tokens: Tokens) -> None:
+    """Write down which tokens were used, unless the store takes too long: an end has a budget."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FLUSH_S):
+            await tokens.flush()
 
 
 async def _open_memory(settings: Settings, closing: AsyncExitStack, vfs: str | None) -> tuple[_Memory, Access, Clock]:

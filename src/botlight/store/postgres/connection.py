@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -118,11 +118,10 @@ async def _roll_back(connection: AnyConnection) -> None:
 
     Said without a look at whether there is one: a BEGIN that was cancelled may yet come into force.
     """
-    if connection.is_closed():
-        return
     try:
         await connection.execute("rollback", timeout=ROLL_BACK_S)
     except BaseException as error:
-        connection.terminate()
+        with suppress(asyncpg.InterfaceError):  # it was taken back already, since it was cut
+            connection.terminate()
         if not is_of_the_database(error):
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final, Self
 
 import asyncpg
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 WRITERS: Final = 3  # two lanes of batches, and what people and the pruner write
 READERS: Final = 4
 CLOSE_S: Final = 2.0
+GIVE_BACK_S: Final = 2.0
 STATEMENTS: Final = 100  # prepared ones kept by each connection
 
 COMMON: Final = {
@@ -111,7 +112,7 @@ class PostgresDatabase:
         """
         with self._outage.of_writes():
             async with (
-                self._writers.acquire() as connection,
+                _lent(self._writers) as connection,
                 transaction(connection, self._begin(AS_SERVICE, WRITING)),
             ):
                 yield connection
@@ -191,7 +192,7 @@ class PostgresDatabase:
     @asynccontextmanager
     async def _reading(self, begin: str | None) -> AsyncIterator[AnyConnection]:
         with self._outage.of_reads():
-            async with self._readers.acquire() as connection:
+            async with _lent(self._readers) as connection:
                 if begin is None:
                     yield connection
                 else:
@@ -205,6 +206,20 @@ class PostgresDatabase:
         return "; ".join(
             [begin, f"set local role {SERVICE_ROLE}", *(f"set local {k} = {v}" for k, v in settings.items())]
         )
+
+
+@asynccontextmanager
+async def _lent(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[AnyConnection]:
+    """A connection, given back whatever happens, and not waited for when it does not come back.
+
+    The pool waits until the server has called off what was under way, and a server that hangs never does.
+    """
+    connection = await pool.acquire()
+    try:
+        yield connection
+    finally:
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+            await pool.release(connection, timeout=GIVE_BACK_S)  # after which the pool has cut it
 
 
 async def _pool(url: str, footing: Footing, settings: dict[str, str], size: int) -> asyncpg.Pool[asyncpg.Record]:

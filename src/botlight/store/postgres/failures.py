@@ -31,7 +31,14 @@ _OF_THE_DATA: Final = (
 
 _IN_THE_WAY: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
-_OF_THE_DATABASE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, MemoryError, TimeoutError)
+_OF_THE_DATABASE: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver, of a connection that the server ended while nobody looked
+    OSError,
+    MemoryError,
+    TimeoutError,
+)
 
 # A statement of ours that PostgreSQL does not understand, or its own damage; a server that is away explains itself.
 _WORTH_A_TRACE: Final = (
