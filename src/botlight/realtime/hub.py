@@ -166,7 +166,7 @@ class Hub:
 
     def audience(self) -> Audience:
         """Whose changes somebody waits for."""
-        return Audience(frozenset(self._people), frozenset(self._bots))
+        return Audience(self._people.keys(), self._bots.keys())
 
     # -- changes -------------------------------------------------------------------------------------------------
 

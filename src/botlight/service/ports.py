@@ -6,6 +6,7 @@ The user of an interface owns it; adapters live in `botlight.store`. All instant
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -174,8 +175,8 @@ class Store(Protocol):
 class Audience(Struct, frozen=True):
     """Whose changes somebody waits for: all sessions of these people, and these sessions."""
 
-    people: frozenset[str]
-    sessions: frozenset[str]
+    people: AbstractSet[str]
+    sessions: AbstractSet[str]
 
 
 class Feed(Protocol):

@@ -91,14 +91,13 @@ class PostgresFeed:
 
     def _audience(self) -> Audience | None:
         """Whose changes anybody waits for; None: everybody's."""
-        people: set[str] = set()
-        some: set[str] = set()
-        for audience in self._audiences:
-            if audience is None:
-                return None
-            people |= audience().people
-            some |= audience().sessions
-        return Audience(frozenset(people), frozenset(some))
+        asked = [audience() for audience in self._audiences if audience is not None]
+        if len(asked) < len(self._audiences):
+            return None
+        if len(asked) == 1:
+            return asked[0]
+        people: set[str] = set().union(*(each.people for each in asked))
+        return Audience(people, set().union(*(each.sessions for each in asked)))
 
     @staticmethod
     def covers(position: str, announced: str) -> bool:

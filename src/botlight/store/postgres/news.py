@@ -93,7 +93,7 @@ async def unseen(
 
 
 async def _told(connection: AnyConnection, ids: Sequence[str], audience: Audience | None) -> list[BotSession]:
-    if audience is None:
+    if audience is None or len(audience.people) + len(audience.sessions) > len(ids):  # a long list helps nobody
         return sessions(await rows(connection, "told", ids, None, None))
     people, some = ids_among(audience.people), ids_among(audience.sessions)
     return sessions(await rows(connection, "told", ids, people, some)) if people or some else []
