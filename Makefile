@@ -58,6 +58,7 @@ test: $(VENV)/.dev chromium tools ## lint, types, imports and every test
 torture: $(VENV)/.dev chromium tools rack ## the reporter against everything, long cases too; SOAK=8h for a longer soak
 	@if [ "$$(id -u)" = 0 ]; then $(BIN)/python -m pytest client/torture -m ""; \
 	else echo "not root: the cases that need root are left out" >&2; $(BIN)/python -m pytest client/torture -m "not root"; fi
+	@$(BIN)/python -m pytest tests -m long
 
 fresh: $(VENV)/.dev chromium ## clone HEAD into an empty folder, run the demo, stop the bot in a real browser
 	@$(BIN)/python -m tests.fresh
