@@ -2834,8 +2834,8 @@ class StatusReporter:
             self._interval = _clamp(heartbeat_interval, 1, 3600) or 45.0
             self._streams = stream
             self._keeper = self._new_keeper()
-            atexit.register(self._at_exit)
             _made_here[id(self)] = self
+            _stay_here[id(self)] = self
 
     def _new_keeper(self) -> _Keeper:
         return _Keeper(self._address, self._interval, stream=self._streams, spool=self._spool_folders)
@@ -3146,11 +3146,11 @@ class StatusReporter:
         keeper = self._keeper
         if self._is_elsewhere() or keeper is None:
             return
-        self._farewell("ended without result", None, timeout)
+        self._await_farewell(self._conclude("ended without result", None), timeout)
         self._keeper = None
         self.disabled_reason = "closed"
         keeper.tell(_Keeper.close)
-        atexit.unregister(self._at_exit)
+        _stay_here.pop(id(self), None)
         ends = time.monotonic() + _DISK_EXIT_S - self._run.waited_for_disk
         while keeper.started and not keeper.spool.closed and time.monotonic() < ends:
             time.sleep(0.002)
@@ -3245,11 +3245,14 @@ class StatusReporter:
                 time.sleep(0.002)
         return receipt.acknowledged is True
 
-    def _farewell(self, why: str, error: BaseException | None, timeout: float | None) -> bool:
-        """Gives a session without an end one that is only concluded: what the bot says itself later replaces it."""
+    def _conclude(self, why: str, error: BaseException | None) -> _Receipt | None:
+        """Gives a session without an end one that is only concluded: what the bot says itself later replaces it.
+
+        Answers the receipt to wait for; None: there is nothing to wait for.
+        """
         run, keeper = self._run, self._keeper
         if self._is_elsewhere() or keeper is None or run.session_id is None:
-            return True
+            return None
         if "said" in run.ending:  # and is waited for with all that other threads said before it
             receipt = _Receipt()
             keeper.tell(_Keeper.flush, receipt)
@@ -3257,13 +3260,18 @@ class StatusReporter:
             receipt = run.ending.setdefault("guessed", _Receipt())
             outcome, reason = ("interrupted", why) if error is None else _Session.outcome(error)
             keeper.tell(_Keeper.end, run, {"outcome": outcome, "inferred": True, "error": _error(reason)}, receipt)
-        acknowledged = self._await_end(receipt, timeout)
+        return receipt
+
+    def _await_farewell(self, receipt: _Receipt | None, timeout: float | None = None) -> None:
+        keeper = self._keeper
+        if receipt is None or keeper is None:
+            return
+        self._await_end(receipt, timeout)
         if timeout is None and keeper.spool.pending:
             keeper.tell(_Keeper.hasten)
-            ends = time.monotonic() + min(_REPLAY_EXIT_S, self._exit_timeout - run.waited)
+            ends = time.monotonic() + min(_REPLAY_EXIT_S, self._exit_timeout - self._run.waited)
             while keeper.gets_through and keeper.spool.pending and time.monotonic() < ends:
                 time.sleep(0.002)
-        return acknowledged
 
     # Other processes.
 
@@ -3305,8 +3313,7 @@ class StatusReporter:
         if callable(before):
             before(number, frame)
             return
-        with contextlib.suppress(Exception):
-            self._farewell(self._told_to_end, None, None)
+        _leave()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
@@ -3348,13 +3355,12 @@ class StatusReporter:
         """Sees to the end of a child of `multiprocessing`, where no `atexit` hook may run."""
         process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
         if process and util and process.parent_process() is not None:
-            util.Finalize(None, self._at_exit, exitpriority=0)
+            util.Finalize(None, _leave, exitpriority=0)
 
-    def _at_exit(self) -> None:
-        """The end of a process that told no end: the truth as far as the interpreter knows it, and silently."""
+    def _take_leave(self) -> _Receipt | None:
+        """The end of a process that told no end: the truth as far as the interpreter knows it."""
         error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)  # typed in, it may be of long ago
-        with contextlib.suppress(Exception, KeyboardInterrupt):  # an impatient person wants no more waiting
-            self._farewell(self._told_to_end or "ended without result", error, None)
+        return self._conclude(self._told_to_end or "ended without result", error)
 
 
 class _WorkerReporter(StatusReporter):
@@ -3466,6 +3472,26 @@ def _after_fork() -> None:
             with contextlib.suppress(Exception):
                 reporter._forget_parent()  # noqa: SLF001 -- same file
 
+
+_stay_here: dict[int, StatusReporter] = {}  # those that are not closed: they work until the process ends
+
+
+def _leave() -> None:
+    """The end of the process, silently: each reporter says its word first, then one wait serves them all."""
+    with contextlib.suppress(Exception, KeyboardInterrupt):  # an impatient person wants no more waiting
+        waiting = [(one, one._take_leave()) for one in list(_stay_here.values())]  # noqa: SLF001 -- same file
+        waited = waited_for_disk = 0.0
+        for reporter, receipt in waiting:
+            run, began = reporter._run, time.monotonic()  # noqa: SLF001 -- same file
+            run.waited += waited
+            run.waited_for_disk += waited_for_disk
+            before = run.waited_for_disk
+            reporter._await_farewell(receipt)  # noqa: SLF001 -- same file
+            waited_for_disk += run.waited_for_disk - before
+            waited += time.monotonic() - began - (run.waited_for_disk - before)
+
+
+atexit.register(_leave)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -102,6 +102,37 @@ def test_a_service_that_hangs_holds_an_exit_up_for_two_seconds(run_bot: RunBot) 
     assert 2 <= time.monotonic() - began < 4
 
 
+def test_many_reporters_hold_an_exit_up_no_longer_than_one(run_bot: RunBot) -> None:
+    """Each says its end first, and all are waited for together, be it for a service that hangs or for a disk."""
+    code = """
+        import atexit, os, time
+        began = time.monotonic()
+        atexit.register(lambda: print(time.monotonic() - began))
+        from status_reporter import StatusReporter
+        reporters = [StatusReporter() for _ in range(12)]
+        for reporter in reporters:
+            reporter.start_session("1.0")
+        os.fsync = lambda descriptor: time.sleep(60)
+        began = time.monotonic()
+    """
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        done = run_bot(code, url=f"http://127.0.0.1:{hanging.getsockname()[1]}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 2 <= float(done.stdout) < 5
+
+
+def test_each_of_many_reporters_tells_its_end(service: FakeService, run_bot: RunBot) -> None:
+    """A process that ends has a last word for every session in it."""
+    run_bot("""
+        from status_reporter import StatusReporter
+        reporters = [StatusReporter() for _ in range(5)]
+        for reporter in reporters:
+            reporter.start_session("1.0")
+    """)
+    ended = {request.document["session_id"] for request in service.journal if request.document.get("result")}
+    assert len(ended) == 5
+
+
 def test_neither_a_service_nor_a_disk_that_hangs_holds_a_close_up_for_long(run_bot: RunBot) -> None:
     """`exit_timeout` for the one and 0.2 s for the other, also where the bot waits for two things of the disk."""
     code = "os.fsync = lambda descriptor: time.sleep(60)\n" + START + "began = time.monotonic(); reporter.close()\n"

@@ -64,6 +64,21 @@ async def test_a_token_is_found_by_the_hash_of_its_secret(memory: Memory) -> Non
     assert await memory.access.embed_origins() == {"https://example.org"}
 
 
+async def test_a_person_from_elsewhere_is_kept_once(memory: Memory) -> None:
+    """By the id, which stands for the name; somebody who is there already stays as they are."""
+    someone = "5d8f6a4e-93b1-4c57-8a0d-2f7be1c6d935"
+    await asyncio.gather(*(memory.access.settle(someone, Instant(START + n)) for n in range(3)))
+    before = await memory.access.users()
+    await memory.access.settle(ALICE, Instant(START + 9))
+    assert await memory.access.users() == before
+    [kept] = [each for each in before if each.id == someone]
+    assert (kept.name, kept.password_hash, kept.operator, kept.elsewhere) == (someone, None, False, True)
+    await memory.access.add_token(token(owner=someone), "hash")
+    found = await memory.access.find("hash")
+    assert found is not None
+    assert found.user == kept
+
+
 async def test_a_token_needs_a_person_and_a_secret_of_its_own(memory: Memory) -> None:
     """What cannot be kept is refused, not half kept."""
     await memory.access.add_token(token("t1"), "hash")

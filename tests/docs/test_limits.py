@@ -9,6 +9,11 @@ import pytest
 from botlight.edge.codec import MAX_DETAILS
 from botlight.edge.exchange import BODY_S, MAX_BODY
 from botlight.edge.protocol import HEADER_S, MAX_HEADERS
+from botlight.issuer.keys import MAX_KEYS
+from botlight.issuer.ring import ASK_EVERY_S
+from botlight.issuer.source import FETCH_S
+from botlight.issuer.source import MAX_BODY as KEYS_BODY
+from botlight.model.identity import MAX_JWT
 from botlight.model.merge import MAX_INSTANCES
 from botlight.model.report import MAX_COUNTER, MAX_COUNTERS
 from botlight.realtime.hub import Bounds
@@ -27,6 +32,9 @@ EXPECTED: Final = {
     "address and headers of a request": f"{MAX_HEADERS // 1024} KB",
     "time for the headers, and for the body": f"{HEADER_S:.0f} s each" if HEADER_S == BODY_S else "two times",
     "reports that wait for the store": f"{BATCHES_WAITING} batches of {BATCH_SIZE}, {MAX_AGE_S:.0f} s",
+    "a JWT": f"{MAX_JWT:,} characters",
+    "an issuer's answer with its keys": f"{KEYS_BODY // 1024} KB, {MAX_KEYS} keys, {FETCH_S:.0f} s",
+    "fetches of keys that unknown `kid`s cause": f"one in {ASK_EVERY_S:.0f} s",
     "running sessions of a person": f"{MAX_RUNNING_PER_USER}",
     "instances of a session": f"{MAX_INSTANCES}; the newest 10 are listed",
     "open event streams of a person": f"{BOUNDS.per_person}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +11,16 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+from tests.support.issuer import SigningKey, signing_key
 from tests.support.keeping import Keeping
 from tests.support.service import API, Issued, Person, RunningService, running_service
 
-__all__ = ["BLOG", "SCOPES", "Cast", "casting", "lose", "start"]
+__all__ = ["BLOG", "PROJECT", "SCOPES", "Cast", "casting", "lose", "start"]
 
 BLOG: Final = "https://blog.example"
+PROJECT: Final = "https://project.supabase.example"
+KEY: Final = signing_key("HS256")
+"""Signs the tokens of the project's people, whose ids are those of the people here."""
 SCOPES: Final = ("report", "view", "operate", "embed")
 
 
@@ -40,10 +45,16 @@ def lose(service: RunningService, session_ids: list[str]) -> None:
         service.by_hand(f"{statement}, instance = {main} where id = :id", past=past_ms, id=session_id)
 
 
+def jwt_of(person: Person, key: SigningKey = KEY, **more: Any) -> dict[str, str]:
+    """What a program with a JWT of somebody sends; nothing of it comes from our own page."""
+    claims = {"iss": f"{PROJECT}/auth/v1", "aud": "authenticated", "role": "authenticated", "sub": person.id}
+    return {"Authorization": f"Bearer {key.token(**claims | {'exp': int(time.time()) + 3600} | more)}"}
+
+
 class Cast:
     """A service with the owner of sessions, another person, and the headers of everybody who asks."""
 
-    LOST: Final = 3
+    LOST: Final = 4
 
     def __init__(self, service: RunningService, owner: Person, other: Person, lost: list[str]) -> None:
         self.service = service
@@ -61,7 +72,7 @@ class Cast:
 
     def lost_id(self, caller: str) -> str:
         """A lost session of the owner; each may be closed once, by a caller who may."""
-        return self._lost.pop() if caller in ("owner operate", "owner person") else self._lost[-1]
+        return self._lost.pop() if caller in ("owner operate", "owner person", "owner jwt") else self._lost[-1]
 
     def from_afar(self, caller: str) -> dict[str, str]:
         """The caller's headers, from an address of its own: what comes too often from one address is slowed down."""
@@ -91,6 +102,7 @@ class Cast:
                 yield f"{whose} {scope} revoked", revoked.headers | page
                 yield f"{whose} {scope} expired", person.token(scope, lives_s=-5, **more).headers | page
             yield f"{whose} person", person.sign_in().headers
+            yield f"{whose} jwt", jwt_of(person)
         yield from self._embedded()
         yield from self._nobody()
 
@@ -115,6 +127,15 @@ class Cast:
             assert client.post(f"{API}/sign-out").status_code == 204
         yield "owner person signed out", ended.headers
         signed_in = self.owner.sign_in()
+        cookie = self.service.settings.doors().cookie
+        yield "owner jwt expired", jwt_of(self.owner, exp=int(time.time()) - 5)
+        yield "owner jwt of another issuer", jwt_of(self.owner, iss=PROJECT)
+        yield "owner jwt as a service", jwt_of(self.owner, role="service_role")
+        yield "owner jwt forged", jwt_of(self.owner, key=signing_key("HS256", KEY.kid))
+        yield (
+            "owner jwt as a cookie",
+            {"Cookie": f"{cookie}={jwt_of(self.owner)['Authorization'].removeprefix('Bearer ')}"},
+        )
         yield "owner sign-in as a token", {"Authorization": f"Bearer {signed_in.secret}"}
         yield "owner token as a cookie", {"Cookie": f"{signed_in.cookie}={self.report.secret}"}
 
@@ -128,7 +149,12 @@ def casting(folder: Path, keeping: Keeping) -> Iterator[Cast]:
         lost = [start(service, report) for _ in range(Cast.LOST)]
         assert service.stop() == 0
         lose(service, lost)
-    trusting = keeping.settings(folder) | {"BOTLIGHT_TRUSTED_PROXIES": "127.0.0.1"}
-    with running_service(folder, trusting) as service:
+    (folder / "jwks.json").write_text(json.dumps({"keys": [KEY.jwk]}))
+    settings = keeping.settings(folder) | {
+        "BOTLIGHT_TRUSTED_PROXIES": "127.0.0.1",
+        "BOTLIGHT_SUPABASE_URL": PROJECT,
+        "BOTLIGHT_JWT_JWKS_FILE": str(folder / "jwks.json"),
+    }
+    with running_service(folder, settings) as service:
         owner, other = (Person(id=one.id, name=one.name, service=service) for one in (owner, other))
         yield Cast(service, owner, other, lost)

@@ -202,6 +202,7 @@ class Life:
         self.reporter = StatusReporter("token", "http://127.0.0.1:9", spool_dir=folder, stream=False, resume=resume)
         keeper = self.reporter._keeper
         assert keeper is not None, self.reporter.disabled_reason
+        status_reporter._stay_here.pop(id(self.reporter))  # the end of this process is no life's end
         self.keeper: Any = keeper
         self.disk = Disk(keeper, keeper.spool._folders, keeper.spool._fingerprint)
         keeper.spool = self.disk

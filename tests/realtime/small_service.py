@@ -48,6 +48,7 @@ async def small_service(house: House, bounds: Bounds) -> AsyncIterator[SmallServ
         control=house.control,
         queries=house.queries,
         tokens=house.tokens,
+        principals=house.principals,
         people=house.people,
         hub=hub,
         store=house.store,

@@ -27,6 +27,7 @@ from botlight.service.batch import Batch
 from botlight.service.control import Control
 from botlight.service.people import People
 from botlight.service.ports import Access, Committed, User
+from botlight.service.principals import Principals
 from botlight.service.pruner import Pruner
 from botlight.service.queries import Queries
 from botlight.service.reaper import Reaper
@@ -115,6 +116,7 @@ class House(ABC):
         self.control = Control(self.batch, store, store)
         self.queries = Queries(store, self.clock)
         self.tokens = Tokens(self.access, self.clock)
+        self.principals = Principals(self.tokens, self.clock)
         self.people = People(self.access, self.clock, CHEAP)
 
     @abstractmethod

@@ -18,6 +18,7 @@ from tests.service.house import START, ByHand, House
 pytestmark = pytest.mark.anyio
 
 NOBODY: Final = ("delete from sign_ins", "delete from links", "delete from users")
+OUTSIDER: Final = "8e91a7cb-2a4d-57b7-b3ca-53f82b577d43"
 PASSWORD: Final = "correct horse battery"
 
 
@@ -158,3 +159,19 @@ async def test_passwords_are_hashed_two_at_a_time_beside_the_loop(house: House) 
     assert len(await crowd) == 10
     assert hasher.most == 2
     assert turns > 100
+
+
+async def test_people_from_elsewhere_run_nothing_and_take_no_name(house: House) -> None:
+    """Who comes from elsewhere first is no operator; the first of our own is, and is whom a link without a name is for."""
+    house.by_hand(*((ByHand(sqlite=one, postgres=one),) for one in NOBODY))
+    for _ in range(2):
+        await house.people.settle(OUTSIDER)
+    user, _ = await house.people.sign_in_by_link(await house.people.link())
+    assert (user.name, user.operator, user.elsewhere) == ("local", True, False)
+    outsider = (await house.people.all())[0]
+    assert (outsider.id, outsider.operator, outsider.elsewhere) == (OUTSIDER, False, True)
+    for taken in (OUTSIDER, OUTSIDER.upper(), "00000000-0000-0000-0000-000000000000"):
+        with pytest.raises(Invalid, match="not an id"):
+            await house.people.add(taken, None)
+    with pytest.raises(Unauthorized):
+        await house.people.sign_in(OUTSIDER, "")

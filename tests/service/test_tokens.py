@@ -178,3 +178,9 @@ async def test_the_last_use_of_a_token_is_noted(house: House) -> None:
     house.clock.move(MINUTE)
     await house.tokens.flush()
     assert {token.id: token.last_used_at for token in await house.tokens.of(ALICE.user_id)} == noted
+
+
+async def test_nobody_who_is_not_there_gets_a_token(house: House) -> None:
+    """An id that nobody has, as of a person who was removed while they looked."""
+    with pytest.raises(Unknown, match="not there"):
+        await house.tokens.issue("00000000-0000-4000-8000-00000000dead", "bot", Scope.REPORT)

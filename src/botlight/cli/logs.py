@@ -40,11 +40,11 @@ def _word(value: object) -> str:
 
 
 def start_logging(level: str) -> None:
-    """Send everything from a level on to stderr. uvicorn's own chatter begins at warnings."""
+    """Send everything from a level on to stderr. The chatter of libraries begins at warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -173,7 +173,7 @@ async def _introduce_fleet(settings: Settings, port: int, say: Callable[[str], N
 async def _introduce(settings: Settings, port: int, people: People, say: Callable[[str], None]) -> None:
     address = settings.public_url or f"http://{settings.addresses[0]}:{port}"
     say(f"Botlight is at {address}/")
-    if people.managed_here and not await people.all():
+    if people.managed_here and all(user.elsewhere for user in await people.all()):
         secret = await people.link()
         say(f"Sign in once with {address}/link#{secret} (good for 10 minutes; `botlight link` prints a new one)")
 

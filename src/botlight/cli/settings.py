@@ -40,15 +40,24 @@ FLAGS = {
     "BOTLIGHT_RETENTION_DAYS": "--retention-days",
     "BOTLIGHT_WORKERS": "--workers",
     "BOTLIGHT_LOG_LEVEL": "--log-level",
+    "BOTLIGHT_SUPABASE_URL": "--supabase-url",
+    "BOTLIGHT_JWT_ISSUER": "--jwt-issuer",
+    "BOTLIGHT_JWT_AUDIENCE": "--jwt-audience",
+    "BOTLIGHT_JWT_JWKS_URL": "--jwt-jwks-url",
+    "BOTLIGHT_JWT_JWKS_FILE": "--jwt-jwks-file",
+    "BOTLIGHT_JWT_SECRET_FILE": "--jwt-secret-file",
 }
-"""Every setting of the service by its name in the environment, and the flag that beats it."""
+"""Every setting of the service by its name in the environment, and the flag that beats it.
+
+A secret has none: BOTLIGHT_JWT_SECRET is read from the environment alone.
+"""
 
 
 class SettingError(Exception):
     """A setting cannot be used; the message names it, says what was expected, and fits on one line."""
 
     def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name} ({FLAGS[name]}): {problem}")
+        super().__init__(f"{name} ({FLAGS[name]}): {problem}" if name in FLAGS else f"{name}: {problem}")
         self.name = name
 
 
@@ -66,6 +75,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     retention_days: int | None = None  # None: keep for ever
     workers: int = 1
     log_level: str = "info"
+    # Whose tokens are accepted as a person's identity: as they were typed, `trusted_issuer` checks them together.
+    supabase_url: str | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_jwks_url: str | None = None
+    jwt_jwks_file: str | None = None
+    jwt_secret_file: str | None = None
 
     @classmethod
     def read(
@@ -93,6 +109,12 @@ class Settings(Struct, frozen=True, kw_only=True):
             retention_days=_whole("BOTLIGHT_RETENTION_DAYS", text("BOTLIGHT_RETENTION_DAYS"), 1, 36_500, None),
             workers=_whole("BOTLIGHT_WORKERS", text("BOTLIGHT_WORKERS"), 1, 64, 1),
             log_level=_one_of("BOTLIGHT_LOG_LEVEL", text("BOTLIGHT_LOG_LEVEL"), LOG_LEVELS, "info"),
+            supabase_url=text("BOTLIGHT_SUPABASE_URL") or None,
+            jwt_issuer=text("BOTLIGHT_JWT_ISSUER") or None,
+            jwt_audience=text("BOTLIGHT_JWT_AUDIENCE") or None,
+            jwt_jwks_url=text("BOTLIGHT_JWT_JWKS_URL") or None,
+            jwt_jwks_file=text("BOTLIGHT_JWT_JWKS_FILE") or None,
+            jwt_secret_file=text("BOTLIGHT_JWT_SECRET_FILE") or None,
         )
 
     @property

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from botlight.cli.issuer_settings import trusted_issuer
 from botlight.cli.settings import Settings
 from botlight.edge.app import App, create_app
 from botlight.edge.doors import Doors
@@ -20,6 +21,7 @@ from botlight.service.clock import SteadyClock
 from botlight.service.control import Control
 from botlight.service.people import People
 from botlight.service.ports import Access, Clock, Feed, Store
+from botlight.service.principals import Principals
 from botlight.service.pruner import Pruner
 from botlight.service.queries import Queries
 from botlight.service.reaper import Reaper
@@ -54,19 +56,25 @@ async def open_service(settings: Settings, doors: Doors, *, vfs: str | None = No
 
     Raises:
         CannotOpen: the store cannot be opened; the message is for the person who asked.
+        SettingError: it cannot be told whose tokens are to be accepted.
     """
+    trusted = trusted_issuer(settings)
     async with AsyncExitStack() as closing:
         store, access, clock = await _open_memory(settings, closing, vfs)
-        tokens = Tokens(access, clock)
+        tokens, wall = Tokens(access, clock), SteadyClock()
+        # Tokens from elsewhere expire by the world's time: ours may run ahead of it since an earlier run.
+        provider = None if trusted is None else trusted.provider(wall)
+        principals = Principals(tokens, wall, provider)
         batch = Batch(store, store, clock)
         queries = Queries(store, clock)
-        hub = Hub(store, tokens.valid)
+        hub = Hub(store, principals.valid)
         people = People(access, clock)
         services = Services(
             reporting=Reporting(batch),
             control=Control(batch, store, store),
             queries=queries,
             tokens=tokens,
+            principals=principals,
             people=people,
             hub=hub,
             store=store,
@@ -82,6 +90,9 @@ async def open_service(settings: Settings, doors: Doors, *, vfs: str | None = No
             asyncio.create_task(tokens.run(), name="tokens"),
             asyncio.create_task(hub.run(store.verify), name="hub"),
         ]
+        if provider is not None:
+            closing.push_async_callback(provider.close)
+            loops.append(asyncio.create_task(provider.run(), name="keys"))
 
         @closing.push_async_callback
         async def _end() -> None:

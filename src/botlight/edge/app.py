@@ -44,7 +44,7 @@ def create_app(
     pages: Callable[[Authenticator, Doors], Iterable[Operation]] = lambda *_: (),
 ) -> App:
     """Put the doors in front of the services; `pages` gives the web's own operations."""
-    authenticator = Authenticator(services.tokens, doors, services.clock)
+    authenticator = Authenticator(services.tokens, services.principals, doors, services.clock)
     metrics = Metrics(services.hub)
     table = [
         *reports.operations(services, PREFIX),

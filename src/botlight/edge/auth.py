@@ -1,4 +1,4 @@
-"""Bearer token or cookie → Principal: who asks, and whether their page may."""
+"""Bearer token, JWT or cookie → Principal: who asks, and whether their page may."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from botlight.edge.exchange import Exchange
 from botlight.edge.limits import Limit
 from botlight.model.access import Action, Principal, Scope
 from botlight.model.errors import Forbidden, ForeignOrigin, TooFast, Unauthorized
+from botlight.model.identity import MAX_JWT
 from botlight.model.session import Instant
 from botlight.service.ports import Clock
+from botlight.service.principals import Principals
 from botlight.service.secret import csrf_of
 from botlight.service.tokens import Tokens
 
 __all__ = ["Authenticator", "RefusedBot"]
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-MAX_SECRET: Final = 4096
 
 
 class RefusedBot(Struct, frozen=True, kw_only=True):
@@ -34,10 +35,14 @@ class RefusedBot(Struct, frozen=True, kw_only=True):
 
 
 class Authenticator:
-    """Decides at the door. A bearer token beats a cookie; a cookie needs our own page behind it."""
+    """Decides at the door. A bearer token beats a cookie; a cookie needs our own page behind it.
 
-    def __init__(self, tokens: Tokens, doors: Doors, clock: Clock) -> None:
+    A JWT comes as a bearer token only: no browser sends it by itself, so it needs neither our page nor a CSRF token.
+    """
+
+    def __init__(self, tokens: Tokens, principals: Principals, doors: Doors, clock: Clock) -> None:
         self._tokens = tokens
+        self._principals = principals
         self._doors = doors
         self._origins = doors.origins
         self._clock = clock
@@ -54,10 +59,11 @@ class Authenticator:
         """Who asks, when they may do this.
 
         Raises:
-            Unauthorized: no secret, or one that is unknown, revoked or expired.
+            Unauthorized: no secret, or one that is unknown, revoked, expired or nobody's.
+            Unavailable: whether the secret is right cannot be found out now.
             Forbidden: the scope does not allow the action.
             ForeignOrigin: a cookie from somebody else's page, or an embed token on a page it was not made for.
-            TooFast: more than 50 requests a second of one token.
+            TooFast: more than 50 requests a second of one token, or of one person from elsewhere.
         """
         bearer = exchange.header(b"authorization")
         if bearer is None:
@@ -71,8 +77,8 @@ class Authenticator:
         if not principal.may(action):
             if action is Action.REPORT:
                 self._note(exchange, f"a token for {principal.scope}, not for report")
-            raise Forbidden(f"A token for {principal.scope} may not do that.")
-        if wait_s := self._pace.take(principal.credential_id):
+            raise Forbidden(_not_allowed(principal))
+        if wait_s := self._pace.take(principal.paced_as):
             raise TooFast("At most 50 requests a second for each token.", retry_after_s=wait_s)
         return principal
 
@@ -111,17 +117,17 @@ class Authenticator:
     async def _by_token(self, exchange: Exchange, bearer: str) -> Principal:
         scheme, _, secret = bearer.partition(" ")
         secret = secret.strip()
-        if scheme.lower() != "bearer" or not secret or len(secret) > MAX_SECRET:
+        if scheme.lower() != "bearer" or not secret or len(secret) > MAX_JWT:
             raise Unauthorized("Expected 'Authorization: Bearer <token>'.")
         try:
-            principal = await self._tokens.principal(secret)
+            principal = await self._principals.principal(secret)
         except Unauthorized:
             if wait_s := self._strangers.take(exchange.address):
                 raise TooFast("Too many unknown tokens from this address.", retry_after_s=wait_s) from None
             raise
         if principal.scope is Scope.EMBED:
             self._check_embed(exchange, principal)
-        elif principal.scope is Scope.PERSON:
+        elif principal.scope is Scope.PERSON and principal.issuer is None:
             raise Unauthorized("A sign-in is a cookie, not a token.")
         return principal
 
@@ -151,7 +157,7 @@ class Authenticator:
 
     async def _signed_in(self, exchange: Exchange) -> Principal:
         secret = exchange.cookie(self._doors.cookie)
-        if not secret or len(secret) > MAX_SECRET:
+        if not secret or len(secret) > MAX_JWT:
             raise Unauthorized
         principal = await self._tokens.principal(secret)
         if principal.scope is not Scope.PERSON:
@@ -160,3 +166,9 @@ class Authenticator:
 
     def _note(self, exchange: Exchange, reason: str) -> None:
         self._refused.append(RefusedBot(at=self._clock.now(), address=exchange.address, reason=reason))
+
+
+def _not_allowed(principal: Principal) -> str:
+    if principal.scope is Scope.PERSON:
+        return "A bot reports with a token of scope report; the JWT of its person makes one with POST …/tokens."
+    return f"A token for {principal.scope} may not do that."

@@ -8,6 +8,7 @@ from botlight.realtime.hub import Hub
 from botlight.service.control import Control
 from botlight.service.people import People
 from botlight.service.ports import Clock, Feed, Store
+from botlight.service.principals import Principals
 from botlight.service.queries import Queries
 from botlight.service.reporting import Reporting
 from botlight.service.tokens import Tokens
@@ -22,6 +23,7 @@ class Services(Struct, frozen=True, kw_only=True):
     control: Control
     queries: Queries
     tokens: Tokens
+    principals: Principals
     people: People
     hub: Hub
     store: Store

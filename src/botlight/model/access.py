@@ -57,10 +57,24 @@ class Principal(Struct, frozen=True, kw_only=True):
     bot: str | None = None  # an embed token shows this bot's sessions only,
     session_id: str | None = None  # or this one session,
     origin: str | None = None  # on pages of this origin
+    issuer: str | None = None  # who vouches for a person from elsewhere; nothing of their credential is kept here
+
+    @property
+    def revocable(self) -> str | None:
+        """The credential, where the store can say that it was taken back; None: it is somebody else's and expires."""
+        return self.credential_id if self.issuer is None else None
+
+    @property
+    def paced_as(self) -> str:
+        """Under which name requests are counted: a token's own, or the person's whose issuer makes a new one each hour."""
+        return self.credential_id if self.issuer is None else f"person {self.user_id}"
 
     def may(self, action: Action) -> bool:
-        """Whether the scope allows the action at all; whose session it is, is another question."""
-        return action in PERMITS[self.scope]
+        """Whether the scope allows the action at all; whose session it is, is another question.
+
+        A person from elsewhere reports for no bot: a bot runs longer than such a token is good for.
+        """
+        return action in PERMITS[self.scope] and (self.issuer is None or action is not Action.REPORT)
 
     def sees(self, session: BotSession) -> bool:
         """Whether the session is this principal's, and within what an embed token names."""

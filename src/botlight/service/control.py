@@ -34,7 +34,7 @@ class Control:
             Ended: the bot itself said that it ended, and no instance of it is alive.
         """
         request = StopRequest(user_id=principal.user_id, reason=reason)
-        step = await self._batch.submit(session_id, request, principal.credential_id)
+        step = await self._batch.submit(session_id, request, principal.revocable)
         session = step.state.session
         command = stop_command(session)
         if command is None:
@@ -52,7 +52,7 @@ class Control:
             Ended: it has ended already.
         """
         closing = Closing(user_id=principal.user_id)
-        return (await self._batch.submit(session_id, closing, principal.credential_id)).state.session
+        return (await self._batch.submit(session_id, closing, principal.revocable)).state.session
 
     async def delete(self, principal: Principal, session_id: str) -> None:
         """Remove an ended session with all that hangs on it.

@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from botlight.model.errors import Invalid, Unauthorized, Unknown
+from botlight.model.identity import is_id
 from botlight.model.session import Instant
 from botlight.service.patience import in_time
 from botlight.service.ports import Access, Clock, RejectedWrite, User
@@ -65,22 +66,28 @@ class People:
         """Add a person. The first one runs the service (`operator`).
 
         Raises:
-            Invalid: the name is empty, too long or taken, the password too short; or people are managed elsewhere.
+            Invalid: the name is empty, too long, taken or an id, the password too short; or people are managed elsewhere.
         """
         self._check_managed()
         if not 1 <= len(name.strip()) <= MAX_NAME or name != name.strip():
             raise Invalid(f"name: expected 1 to {MAX_NAME} characters without spaces around.")
+        if is_id(name):
+            raise Invalid("name: expected a name, not an id; by their ids go people from elsewhere.")
         password_hash = await self._hash(password) if password is not None else None
         user = User(
             id=str(uuid4()),
             name=name,
             password_hash=password_hash,
-            operator=not await in_time(self._access.users()),
+            operator=not any(user.operator for user in await in_time(self._access.users())),
             created_at=self._clock.now(),
         )
         if not await in_time(self._access.add_user(user)):
             raise Invalid(f"name: {name!r} is taken.")
         return user
+
+    async def settle(self, user_id: str) -> None:
+        """See to it that a person from elsewhere can have tokens; until they want one, nothing is kept of them."""
+        await in_time(self._access.settle(user_id, self._clock.now()))
 
     async def set_password(self, name: str, password: str) -> None:
         """Set a password; every sign-in of that person ends.
@@ -112,8 +119,8 @@ class People:
     async def link(self, name: str | None = None) -> str:
         """The secret of a new one-time link, good for ten minutes; without a name for the first person, made if need be."""
         if name is None:
-            users = await in_time(self._access.users())
-            user = users[0] if users else await self.add(FIRST_USER, None)
+            own = [user for user in await in_time(self._access.users()) if not user.elsewhere]
+            user = own[0] if own else await self.add(FIRST_USER, None)
         else:
             user = await self.named(name)
         secret = new_secret()

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from botlight.model.access import Scope
 from botlight.model.event import Change, Fact, JobOutcome, Removal
+from botlight.model.identity import Claims, Issuer, is_id
 from botlight.model.session import BotSession, Instant, SessionState, Status
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Clock",
     "Committed",
     "Credential",
+    "Elsewhere",
     "Feed",
     "Loaded",
     "PageCursor",
@@ -217,6 +219,11 @@ class User(Struct, frozen=True, kw_only=True):
     operator: bool  # runs the service; sees which bots were refused
     created_at: Instant
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether this is a person from elsewhere, who has no name here: in its place stands the id."""
+        return self.name == self.id and is_id(self.name)
+
 
 class Token(Struct, frozen=True, kw_only=True):
     """What lets a program in. The secret itself is kept nowhere."""
@@ -259,6 +266,13 @@ class Access(Protocol):
     async def add_user(self, user: User) -> bool:
         """Add a person; false: the name is taken."""
 
+    async def settle(self, user_id: str, now: Instant) -> None:
+        """See to it that a person from elsewhere can have tokens and sessions.
+
+        Where people are kept here: a row whose name is the id, without a password, unless it is there. Where the
+        database keeps them for somebody else, as on Supabase: nothing.
+        """
+
     async def set_password(self, user_id: str, password_hash: str) -> None:
         """Set a password and end every sign-in of that person."""
 
@@ -294,3 +308,17 @@ class Access(Protocol):
 
     async def take_link(self, secret_hash: str, now: Instant) -> User | None:
         """Consume a one-time link: it works once, and not after it expired."""
+
+
+class Elsewhere(Protocol):
+    """An issuer whose tokens are accepted as a person's identity, and the keys to check them with."""
+
+    issuer: Issuer
+
+    async def claims(self, token: str) -> Claims:
+        """What a token says, once its signature and times are found right.
+
+        Raises:
+            Unauthorized: they are not.
+            Unavailable: the keys cannot be had now, so nobody can tell.
+        """

@@ -87,7 +87,7 @@ class Tokens:
 
         Raises:
             Invalid: an embed token without bot or session, origin and expiry, or another one with them; no origin.
-            Unknown: there is no such person.
+            Unknown: the person is not there, or no more.
         """
         _check_embed(scope, expires_at=expires_at, bot=bot, session_id=session_id, origin=origin)
         if len(await in_time(self._access.tokens(user_id))) >= TOKENS_PER_USER:
@@ -106,8 +106,8 @@ class Tokens:
         secret = new_secret()
         try:
             await in_time(self._access.add_token(token, hash_of(secret)))
-        except RejectedWrite as refused:
-            raise Unknown("There is no such person.") from refused
+        except RejectedWrite:
+            raise Unknown("The person whose token it would be is not there.") from None
         return token, secret
 
     async def of(self, user_id: str) -> Sequence[Token]:

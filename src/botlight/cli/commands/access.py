@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from botlight.cli.issuer_settings import trusted_issuer
 from botlight.cli.options import DatabaseUrl, store_settings
 from botlight.cli.running import run
 from botlight.cli.screen import show
@@ -20,6 +21,7 @@ from botlight.cli.settings import Settings
 from botlight.cli.trouble import Trouble, WrongCall
 from botlight.cli.wiring import open_access
 from botlight.model.access import Scope
+from botlight.model.errors import Unauthorized, Unknown
 from botlight.model.session import Instant
 from botlight.service.people import People
 from botlight.service.ports import Token, User
@@ -39,6 +41,14 @@ Whose = Annotated[
         "--user",
         metavar="NAME",
         help="Whose; may be left out while there is one person. With Supabase an id or an e-mail.",
+    ),
+]
+Owner = Annotated[
+    str | None,
+    typer.Option(
+        "--user",
+        metavar="NAME",
+        help="Whose; may be left out while there is one person. Of somebody from elsewhere the id, or 'issuer|sub'.",
     ),
 ]
 UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -113,7 +123,7 @@ def list_users(database_url: DatabaseUrl = None) -> None:
 
     table = _table("NAME", "SINCE", "SIGNS IN", "RUNS THE SERVICE")
     for user in run(everybody()):
-        by = "by password or link" if user.password_hash else "by link"
+        by = "by password or link" if user.password_hash else "elsewhere" if user.elsewhere else "by link"
         table.add_row(Text(user.name), _day(user.created_at), by, "yes" if user.operator else "")
     show(table)
 
@@ -127,7 +137,7 @@ def create_token(
             metavar="report|view|operate|embed", help="For a bot · to look · to look and stop · for a public page."
         ),
     ],
-    user: Whose = None,
+    user: Owner = None,
     name: Annotated[str | None, typer.Option("--name", metavar="TEXT", help="What you will know it by.")] = None,
     expires: Annotated[
         str | None,
@@ -144,15 +154,17 @@ def create_token(
     Examples:
       botlight token create --user ada --scope report --name "My laptop"
       export STATUS_REPORTER_TOKEN=$(botlight token create --scope report)
+      botlight token create --user "https://login.example.org|248289761001" --scope report
       botlight token create --scope embed --bot "Job hunter" --origin https://blog.example --expires 30d
     """  # noqa: D301  \b keeps the examples' lines
     kind, life_s = _scope(scope), _seconds(expires)
     session_id = _session_id(session)
 
     async def create() -> tuple[Token, str]:
-        async with open_access(store_settings(database_url)) as (people, tokens):
+        settings = store_settings(database_url)
+        async with open_access(settings) as (people, tokens):
             return await tokens.issue(
-                (await _person(people, user)).id,
+                await _owner(settings, people, user, settle=True),
                 name or f"{kind} token",
                 kind,
                 expires_at=None if life_s is None else Instant(int((time.time() + life_s) * 1000)),
@@ -169,7 +181,7 @@ def create_token(
 
 
 @tokens.command("list")
-def list_tokens(user: Whose = None, database_url: DatabaseUrl = None) -> None:
+def list_tokens(user: Owner = None, database_url: DatabaseUrl = None) -> None:
     """List a person's tokens, newest first; never with their secrets.
 
     \b
@@ -179,8 +191,9 @@ def list_tokens(user: Whose = None, database_url: DatabaseUrl = None) -> None:
     """  # noqa: D301  \b keeps the examples' lines
 
     async def theirs() -> list[Token]:
-        async with open_access(store_settings(database_url)) as (people, tokens):
-            return list(await tokens.of((await _person(people, user)).id))
+        settings = store_settings(database_url)
+        async with open_access(settings) as (people, tokens):
+            return list(await tokens.of(await _owner(settings, people, user)))
 
     table = _table("ID", "NAME", "SCOPE", "MADE", "LAST USED", "GOOD UNTIL", "FOR")
     for token in run(theirs()):
@@ -196,7 +209,7 @@ def revoke_token(
     token_id: Annotated[
         str, typer.Argument(metavar="ID", help="As `botlight token list` shows it.", show_default=False)
     ],
-    user: Whose = None,
+    user: Owner = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Revoke a token. It is refused at once, and its open streams are closed within 5 s.
@@ -207,8 +220,9 @@ def revoke_token(
     """  # noqa: D301  \b keeps the examples' lines
 
     async def revoke() -> None:
-        async with open_access(store_settings(database_url)) as (people, tokens):
-            await tokens.revoke((await _person(people, user)).id, token_id)
+        settings = store_settings(database_url)
+        async with open_access(settings) as (people, tokens):
+            await tokens.revoke(await _owner(settings, people, user), token_id)
 
     run(revoke())
     typer.echo(f"Token {token_id} is revoked.")
@@ -230,7 +244,7 @@ def link(user: Whose = None, database_url: DatabaseUrl = None) -> None:
 async def fresh_link(settings: Settings, user: str | None, base: str | None = None) -> str:
     """The address of a new one-time link, below `base` or what people type."""
     async with open_access(settings) as (people, _):
-        if user is None and (not people.managed_here or len(await people.all()) > 1):
+        if user is None and (not people.managed_here or len(await _own(people)) > 1):
             user = (await _person(people, None)).name
         return f"{base or settings.shown_url}/link#{await people.link(user)}"
 
@@ -250,12 +264,43 @@ async def _person(people: People, name: str | None) -> User:
         return await people.named(name)
     if not people.managed_here:
         raise Trouble("--user: expected the id or e-mail of one of the people of the Supabase project.")
-    everybody = await people.all()
+    everybody = await _own(people)
     if not everybody:
         raise Trouble("Nobody has an account yet; `botlight user add` or `botlight link` makes the first one.")
     if len(everybody) > 1:
         raise Trouble("--user: expected a name, since there are several people (`botlight user list`).")
     return everybody[0]
+
+
+async def _own(people: People) -> list[User]:
+    """Everybody who has a name here."""
+    return [user for user in await people.all() if not user.elsewhere]
+
+
+async def _owner(settings: Settings, people: People, text: str | None, *, settle: bool = False) -> str:
+    """The id of whoever is named: a name of ours, the id or 'issuer|sub' of somebody from elsewhere."""
+    try:
+        return (await _person(people, text)).id
+    except Unknown:
+        user_id = None if text is None else _from_elsewhere(settings, text)
+        if user_id is None:
+            raise
+    if settle:
+        await people.settle(user_id)
+    return user_id
+
+
+def _from_elsewhere(settings: Settings, text: str) -> str | None:
+    trusted = trusted_issuer(settings)
+    url, bar, subject = text.partition("|")
+    if trusted is None or not (bar or trusted.issuer.supabase):
+        return None
+    if bar and url != trusted.issuer.url:
+        raise WrongCall(f"--user: expected '{trusted.issuer.url}|…', the issuer that is set here.")
+    try:
+        return trusted.issuer.user_id(subject if bar else text)
+    except Unauthorized as refusal:
+        raise WrongCall(f"--user: {refusal}") from None
 
 
 def _password(*, from_stdin: bool) -> str:

@@ -16,10 +16,12 @@ from botlight import __version__
 from botlight.cli.commands.access import fresh_link
 from botlight.cli.credential import credential, has_own_store
 from botlight.cli.http_service import API, HttpService, is_local
+from botlight.cli.issuer_settings import trusted_issuer
 from botlight.cli.options import DatabaseUrl, Url, address, given_token, store_settings
 from botlight.cli.running import run
 from botlight.cli.settings import Settings
 from botlight.cli.trouble import NoAnswer, NotBotlight, Refused, Trouble
+from botlight.issuer.source import NoKeys
 from botlight.model.access import Scope
 from botlight.store.errors import CannotOpen
 from botlight.store.postgres.examination import examine
@@ -65,6 +67,7 @@ class _Examination:
         if not await self._address():
             return
         await self._store()
+        await self._keys()
         for name, scope in TOKENS.items():
             await self._token(name, scope)
         await self._heartbeat()
@@ -134,6 +137,28 @@ class _Examination:
         else:
             self._well("store", words)
 
+    async def _keys(self) -> None:
+        """The keys of the issuer whose JWTs are accepted, where one is set."""
+        trusted = trusted_issuer(self._settings)
+        if trusted is None:
+            return
+        source = trusted.source()
+        if source is None:
+            self._well("keys", f"What proves tokens of {trusted.issuer.url} is set; nothing is fetched.")
+            return
+        try:
+            keys = (await source.fetch()).keys
+        except NoKeys as missing:
+            self._ill("keys", f"{missing}. Nobody of {trusted.issuer.url} who is new here gets in.")
+            return
+        finally:
+            await source.close()
+        words = f"{len(keys)} usable keys of {trusted.issuer.url} come by {source.url}."
+        if keys or trusted.secret is not None:
+            self._well("keys", words)
+        else:
+            self._ill("keys", f"{words} Used are RS256, ES256 and EdDSA; HS256 needs BOTLIGHT_JWT_SECRET.")
+
     async def _token(self, name: str, wanted: str) -> None:
         try:
             token = given_token(name=name)
@@ -156,7 +181,7 @@ class _Examination:
             self._scope(name, wanted, identity.scopes, identity.user.get("name", "?"))
 
     def _scope(self, name: str, wanted: str, scopes: list[str], user: str) -> None:
-        fits = wanted in scopes or (wanted == "operate" and "view" in scopes)
+        fits = wanted in scopes or (wanted == "operate" and not {"view", "person"}.isdisjoint(scopes))
         words = f"{name} is {user}'s, of scope {', '.join(scopes)}"
         if fits:
             self._well("token", f"{words}.")

@@ -52,6 +52,31 @@ def serve(
     log_level: Annotated[
         str | None, typer.Option(metavar="|".join(LOG_LEVELS), help="What the log holds (info). [BOTLIGHT_LOG_LEVEL]")
     ] = None,
+    supabase_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The project whose people may come in. [BOTLIGHT_SUPABASE_URL]"),
+    ] = None,
+    jwt_issuer: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Whose JWTs are a person's identity. [BOTLIGHT_JWT_ISSUER]"),
+    ] = None,
+    jwt_audience: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What their aud has to be. [BOTLIGHT_JWT_AUDIENCE]")
+    ] = None,
+    jwt_jwks_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where its keys are (the issuer says). [BOTLIGHT_JWT_JWKS_URL]"),
+    ] = None,
+    jwt_jwks_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A file with its keys instead. [BOTLIGHT_JWT_JWKS_FILE]")
+    ] = None,
+    jwt_secret_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="A file with its HS256 secret; BOTLIGHT_JWT_SECRET holds the secret itself. [BOTLIGHT_JWT_SECRET_FILE]",
+        ),
+    ] = None,
 ) -> None:
     """Run the service until Ctrl-C or SIGTERM.
 
@@ -79,5 +104,11 @@ def serve(
         "BOTLIGHT_RETENTION_DAYS": retention_days,
         "BOTLIGHT_WORKERS": workers,
         "BOTLIGHT_LOG_LEVEL": log_level,
+        "BOTLIGHT_SUPABASE_URL": supabase_url,
+        "BOTLIGHT_JWT_ISSUER": jwt_issuer,
+        "BOTLIGHT_JWT_AUDIENCE": jwt_audience,
+        "BOTLIGHT_JWT_JWKS_URL": jwt_jwks_url,
+        "BOTLIGHT_JWT_JWKS_FILE": jwt_jwks_file,
+        "BOTLIGHT_JWT_SECRET_FILE": jwt_secret_file,
     }
     run_server(Settings.read(flags=said), say=lambda line: print(line, flush=True))  # noqa: T201  a word to the person

@@ -16,7 +16,7 @@ from botlight.edge.limits import Limit
 from botlight.edge.operation import Call, Operation
 from botlight.edge.services import Services
 from botlight.model.access import Action, Scope
-from botlight.model.errors import TooFast
+from botlight.model.errors import Forbidden, TooFast
 from botlight.model.session import Instant
 from botlight.service.people import SIGN_IN_MS
 from botlight.service.ports import User
@@ -95,8 +95,14 @@ class _SignIn:
         await self._admit(call.exchange, user, secret)
 
     async def sign_out(self, call: Call) -> None:
-        """End this sign-in; its open streams end with it."""
+        """End this sign-in; its open streams end with it.
+
+        Raises:
+            Forbidden: it is not ours to end.
+        """
         principal = call.principal
+        if principal.issuer is not None:
+            raise Forbidden("Sign out where this JWT was issued; here it is good until it expires.")
         await self._services.people.sign_out(principal.credential_id)
         self._services.tokens.forget(principal.credential_id)
         await call.exchange.answer(204, headers=[NO_STORE, self._cookie("", 0)])
@@ -146,6 +152,8 @@ class _Tokens:
         body = await call.body(TokenBody)
         if body.session_id is not None:
             await self._services.queries.state(principal, str(body.session_id))
+        if principal.issuer is not None:
+            await self._services.people.settle(principal.user_id)
         token, secret = await self._services.tokens.issue(
             principal.user_id,
             body.name,

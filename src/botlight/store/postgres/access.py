@@ -64,6 +64,14 @@ class PostgresAccess:
             return True
         return False
 
+    async def settle(self, user_id: str, now: Instant) -> None:
+        """Keep a person from elsewhere, whose name is the id, unless they are kept already; on Supabase they are."""
+        if not self.manages_people:
+            return
+        async with self._database.writing() as connection:
+            await connection.execute(SQL["settle_identity"], user_id)
+            await connection.execute(SQL["settle"], user_id, now)
+
     async def set_password(self, user_id: str, password_hash: str) -> None:
         """Set a password and end every sign-in of that person."""
         async with self._database.writing() as connection:

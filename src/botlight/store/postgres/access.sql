@@ -30,6 +30,13 @@ insert into botlight.users (id, name, password_hash, operator, created_at)
 values ($1::text::uuid, $2, $3, $4, timestamptz 'epoch' + $5::bigint * interval '1 ms')
 on conflict ((lower(name))) do nothing returning 1
 
+-- settle_identity: What the other tables refer to, of a person from elsewhere.
+insert into auth.users (id) values ($1::text::uuid) on conflict (id) do nothing
+
+-- settle: Keep a person from elsewhere: the id is the name.
+insert into botlight.users (id, name, created_at)
+values ($1::text::uuid, $1, timestamptz 'epoch' + $2::bigint * interval '1 ms') on conflict do nothing
+
 -- set_password: Set a person's password.
 update botlight.users set password_hash = $2 where id = $1::text::uuid
 

@@ -48,6 +48,10 @@ class SqliteAccess:
         asked = (user.id, user.name, user.password_hash, user.operator, user.created_at)
         return bool(await self._write("add_user", asked))
 
+    async def settle(self, user_id: str, now: Instant) -> None:
+        """Keep a person from elsewhere, whose name is the id, unless they are kept already."""
+        await self._write("settle", (user_id, now))
+
     async def set_password(self, user_id: str, password_hash: str) -> None:
         """Set a password and end every sign-in of that person."""
 

@@ -204,6 +204,9 @@ select {user_fields} from users where name = ?1
 insert into users (id, name, password_hash, operator, created_at) values (?1, ?2, ?3, ?4, ?5)
 on conflict (name) do nothing returning id
 
+-- settle: Keep a person from elsewhere: the id is the name.
+insert into users (id, name, password_hash, operator, created_at) values (?1, ?1, null, 0, ?2) on conflict do nothing
+
 -- set_password: Set a person's password.
 update users set password_hash = ?2 where id = ?1
 
