@@ -18,10 +18,12 @@ from typing import Any, Final
 import uvicorn
 
 from botlight.cli.fleet import Fleet
+from botlight.cli.issuer_settings import trusted_issuer
 from botlight.cli.logs import start_logging
 from botlight.cli.settings import Settings
 from botlight.cli.wiring import Service, open_access, open_service
 from botlight.edge.protocol import Protocol
+from botlight.model.errors import Refusal
 from botlight.service.people import People
 from botlight.store.errors import CannotOpen
 from botlight.store.postgres.examination import examine
@@ -65,7 +67,8 @@ def serve(settings: Settings, *, say: Callable[[str], None], vfs: str | None = N
         sockets = _bind(settings, closing)
         port = sockets[0].getsockname()[1]
         if settings.workers > 1:
-            # Whatever is wrong with the database is said once, and not by each worker.
+            # Whatever is wrong with settings or database is said once, and not by each worker.
+            trusted_issuer(settings)
             asyncio.run(examine(settings.database_url))
             Fleet(settings, sockets, _work).run(lambda: asyncio.run(_introduce_fleet(settings, port, say)))
             return
@@ -89,7 +92,7 @@ def _work(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings, sockets, introduce, None))
-    except CannotOpen as error:
+    except (CannotOpen, Refusal) as error:  # the parent tries again, with some patience
         log.error("%s", error)  # noqa: TRY400  a sentence for the person who reads the log
         sys.exit(1)
 
