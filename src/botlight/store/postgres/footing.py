@@ -91,7 +91,6 @@ async def _can_listen(first: asyncpg.Connection[asyncpg.Record], second: AnyConn
         await second.execute(f"notify {channel}")
         async with asyncio.timeout(HEARD_WITHIN_S):
             await heard.wait()
-        await first.remove_listener(channel, lambda *_: None)
     except (asyncpg.PostgresError, TimeoutError):
         return False
     return True
