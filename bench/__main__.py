@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import platform
 
-from bench import ingest, latency, reporter_call
+from bench import delivery, ingest, latency, reporter_call
 
 print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}\n")
-for part in (reporter_call, ingest, latency):
+for part in (reporter_call, ingest, delivery, latency):
     part.main()
     print()

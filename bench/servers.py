@@ -1,6 +1,6 @@
 """The servers that the bench compares, each in a process of its own: `python -m bench.servers KIND`.
 
-`service` is Botlight as it is served. `single` is the same with one heartbeat a commit. `bare` is an ASGI endpoint on
+`service` is Botlight as it is served. `crowd` is the same with room for 5,000 streams and sockets. `single` is the same with one heartbeat a commit. `bare` is an ASGI endpoint on
 the same server that reads the body and answers a constant of the same length: what HTTP alone costs.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -16,6 +17,8 @@ import uvloop
 from botlight.cli.server import serve
 from botlight.cli.settings import Settings
 from botlight.edge.protocol import Protocol
+from botlight.edge.supabase import door
+from botlight.realtime import hub
 from botlight.service import batch
 
 ANSWER = b'{"ok":true,"applied":true,"session":{"id":"5e0c8a52-6d1b-4f0e-9a37-2b64c1f8d9e0","status":"running"}}'.ljust(
@@ -57,6 +60,9 @@ def main() -> None:
     if kind == "single":
         batch.BATCH_SIZE = 1  # type: ignore[misc]  # the bench's own variation
         batch.BATCHES_WAITING = 1024  # type: ignore[misc]
+    if kind == "crowd":
+        hub.Bounds = partial(hub.Bounds, in_all=5000)  # type: ignore[misc,assignment]  # the bench's own variation
+        door.Bounds = partial(door.Bounds, in_all=5000)  # type: ignore[misc,assignment]
     serve(settings, say=lambda text: print(text, flush=True))
 
 

@@ -506,11 +506,13 @@ class Computer:
         """What was held up arrives, the living end, and a last one replays what the dead have left."""
         for body in self.under_way:
             self._arrive(body)
-        for life in self.lives:
-            if life.alive:
-                life.disk.prompt = True
-                life.disk.catch_up()
-                self._finish(life)
+        living = [life for life in self.lives if life.alive]
+        for life in living:
+            life.disk.prompt = True
+            life.disk.catch_up()
+            self._talk(life)  # all are heard before one ends: a restored service has to learn of everybody again
+        for life in living:
+            self._finish(life)
         last = self._life(self.folder, resume="never")
         self._admit(last)
         self._come_to_rest(last, until=lambda: last.keeper.spool.pending == 0)

@@ -68,6 +68,10 @@ class _Reader:
         """Take word that the picture may be old."""
         return for_s >= 0
 
+    def revoked(self) -> None:
+        """Be closed, since nobody may look any more."""
+        self.closed = True
+
     def close(self) -> None:
         """Be closed."""
         self.closed = True

@@ -15,6 +15,8 @@ from botlight.edge.app import create_app
 from botlight.edge.doors import Doors
 from botlight.edge.protocol import Protocol
 from botlight.edge.services import Services
+from botlight.edge.supabase import door as supabase
+from botlight.edge.supabase.connection import protocol_for
 from botlight.model.access import Scope
 from botlight.realtime.hub import Bounds, Hub
 from tests.service.house import ALICE, House
@@ -40,7 +42,9 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def small_service(house: House, bounds: Bounds) -> AsyncIterator[SmallService]:
+async def small_service(
+    house: House, bounds: Bounds, sockets: supabase.Bounds | None = None
+) -> AsyncIterator[SmallService]:
     """Serve a house until the test is done with it."""
     hub = Hub(house.store, house.tokens.valid, bounds)
     services = Services(
@@ -58,7 +62,10 @@ async def small_service(house: House, bounds: Bounds) -> AsyncIterator[SmallServ
     with socket.create_server((HOST, 0)) as listening:
         port = listening.getsockname()[1]
         app = create_app(services, house.access, Doors(port=port))
-        config = uvicorn.Config(app, http=Protocol, ws="none", lifespan="off", log_config=None, access_log=False)
+        door = supabase.Door(services, Doors(port=port), sockets)
+        config = uvicorn.Config(
+            app, http=Protocol, ws=protocol_for(door), lifespan="off", log_config=None, access_log=False
+        )
         server = _Server(config)
         serving = asyncio.create_task(server.serve([listening]))
         checking = asyncio.create_task(hub.run(house.store.verify))

@@ -70,6 +70,10 @@ class _Page:
         """Be closed."""
         self.closed = True
 
+    def revoked(self) -> None:
+        """Be told that the token is no longer valid."""
+        self.closed = True
+
     def bye(self) -> None:
         """Be told to go."""
         self.closed = True
@@ -200,13 +204,32 @@ async def test_each_bound_counts_by_itself(house: House) -> None:
     hub.attach(ALICE, S1, "b", _Bot())  # in place of the older one
     assert bot.closed
     hub.detach(S1, "b", bot)  # it has gone already
-    assert hub.streams() == (3, 2)
+    assert hub.streams() == (3, 0, 2)
     hub.subscribe(BOB, _Page())
     with pytest.raises(TooManyStreams):
         hub.subscribe(BOB, _Page())
     hub.bye()
     with pytest.raises(TooManyStreams):
         hub.attach(BOB, S2, "d", _Bot())
+
+
+async def test_the_channels_of_a_socket_count_as_one(house: House) -> None:
+    """A person's sockets are bounded by themselves, whatever number of channels they have, and leave when all have."""
+    hub = _hub(house, sockets_per_person=2, per_person=1)
+    readers = [_Page() for _ in range(4)]
+    first = [hub.subscribe(ALICE, reader, socket=1) for reader in readers[:3]]
+    hub.subscribe(ALICE, readers[3], socket=2)
+    hub.subscribe(ALICE, _Page())
+    assert hub.streams() == (1, 2, 0)
+    with pytest.raises(TooManyStreams):
+        hub.subscribe(ALICE, _Page(), socket=3)
+    for reader, subscription in zip(readers[:2], first[:2], strict=True):
+        hub.unsubscribe(reader, subscription)
+        hub.unsubscribe(reader, subscription)  # once more says nothing
+    assert hub.streams() == (1, 2, 0)
+    hub.unsubscribe(readers[2], first[2])
+    assert hub.streams() == (1, 1, 0)
+    hub.subscribe(ALICE, _Page(), socket=3)
 
 
 async def test_who_is_no_longer_let_in_is_closed(house: House) -> None:

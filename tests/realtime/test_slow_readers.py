@@ -124,7 +124,7 @@ def test_a_reader_that_stays_blocked_is_closed_and_resumes(tmp_path: Path, figur
             seq = await _until_blocked(house, service, 0)
             blocked = time.monotonic()
             async with asyncio.timeout(20):
-                while service.hub.streams() != (0, 0):
+                while service.hub.streams() != (0, 0, 0):
                     seq += 1
                     await _changes(house, seq)
                     await asyncio.sleep(0.1)

@@ -23,6 +23,7 @@ from botlight.cli.logs import start_logging
 from botlight.cli.settings import Settings
 from botlight.cli.wiring import Service, open_access, open_service
 from botlight.edge.protocol import Protocol
+from botlight.edge.supabase.connection import protocol_for
 from botlight.model.errors import Refusal
 from botlight.service.people import People
 from botlight.store.errors import CannotOpen
@@ -136,7 +137,7 @@ def _config(service: Service) -> uvicorn.Config:
     return uvicorn.Config(
         service.app,
         http=Protocol,
-        ws="none",
+        ws=protocol_for(service.door),
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -15,6 +15,7 @@ from botlight.cli.settings import Settings
 from botlight.edge.app import App, create_app
 from botlight.edge.doors import Doors
 from botlight.edge.services import Services
+from botlight.edge.supabase.door import Door
 from botlight.realtime.hub import Hub
 from botlight.service.batch import Batch
 from botlight.service.clock import SteadyClock
@@ -46,6 +47,7 @@ class Service(Struct, frozen=True, kw_only=True):
     """A running service, without its server."""
 
     app: App
+    door: Door
     people: People
     hub: Hub
 
@@ -102,7 +104,8 @@ async def open_service(settings: Settings, doors: Doors, *, vfs: str | None = No
             await batch.close()
             await batching
 
-        yield Service(app=create_app(services, access, doors, pages), people=people, hub=hub)
+        app = create_app(services, access, doors, pages)
+        yield Service(app=app, door=Door(services, doors), people=people, hub=hub)
 
 
 async def _flush(tokens: Tokens) -> None:

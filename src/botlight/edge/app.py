@@ -109,7 +109,8 @@ class App:
 
     async def _find(self, exchange: Exchange) -> tuple[Operation | None, dict[str, str]]:
         """The operation that is asked for; None: it was a preflight, and is answered."""
-        self._behind_proxy(exchange)
+        if self._doors.trusted_proxies:
+            exchange.address = self._doors.peer(exchange.address, exchange.header(b"x-forwarded-for") or "")
         self._check_host(exchange)
         path = exchange.path
         if self._prefix and (path == self._prefix or path.startswith(self._prefix + "/")):
@@ -149,15 +150,6 @@ class App:
             return
         headers = problems.headers(refusal)
         await exchange.answer(problems.status_of(refusal), problems.body(refusal, exchange.request_id), headers)
-
-    def _behind_proxy(self, exchange: Exchange) -> None:
-        """Believe a trusted proxy about who its peer is; the last address that no trusted proxy has."""
-        if not self._doors.trusted_proxies or not self._doors.trusts(exchange.address):
-            return
-        for hop in reversed((exchange.header(b"x-forwarded-for") or "").split(",")):
-            exchange.address = hop.strip() or exchange.address
-            if not self._doors.trusts(exchange.address):
-                break
 
     def _check_host(self, exchange: Exchange) -> None:
         host = exchange.header(b"host") or ""

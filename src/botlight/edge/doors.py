@@ -66,6 +66,16 @@ class Doors(Struct, frozen=True, kw_only=True):
             return False
         return any(peer in network for network in self.trusted_proxies)
 
+    def peer(self, address: str, forwarded: str) -> str:
+        """Who the peer at an address is: of a trusted proxy, the last address in `X-Forwarded-For` that none has."""
+        if not self.trusted_proxies or not self.trusts(address):
+            return address
+        for hop in reversed(forwarded.split(",")):
+            address = hop.strip() or address
+            if not self.trusts(address):
+                break
+        return address
+
 
 def is_loopback(address: str) -> bool:
     """Whether a peer is on this machine."""

@@ -65,8 +65,9 @@ class Metrics:
             edges = [*map(str, BUCKETS_S), "+Inf"]
             seconds.add_metric([operation], list(zip(edges, accumulate(times.counts), strict=True)), times.sum_s)
         yield seconds
-        people, bots = self._hub.streams()
+        people, sockets, bots = self._hub.streams()
         yield GaugeMetricFamily("botlight_streams_people", "Open event streams of people.", people)
+        yield GaugeMetricFamily("botlight_sockets", "Open sockets of people.", sockets)
         yield GaugeMetricFamily("botlight_streams_bots", "Open command streams of bots.", bots)
 
     def exposition(self) -> tuple[str, bytes]:

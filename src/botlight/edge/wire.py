@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-__all__ = ["EXTENSION", "Wire", "wire_of"]
+__all__ = ["EXTENSION", "Wire", "keep_little_back", "wire_of"]
 
 EXTENSION: Final = "botlight.wire"
 """Where in a request's scope the application finds it."""
 
 STATUS_LINE: Final = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n".encode() for one in HTTPStatus}
 CLOSE: Final = b"connection: close\r\n"
+
+NOT_SENT: Final = 16 * 1024
+"""Bytes that the system may hold for a reader without having sent them."""
 
 
 class Wire:
@@ -60,6 +65,21 @@ class Wire:
             self.transport.close()
         cycle.on_response()
         return True
+
+
+def keep_little_back(transport: asyncio.Transport) -> None:
+    """Let nothing pile up between here and a slow reader.
+
+    The system takes megabytes for a socket that nobody reads: thousands of documents that are old when they arrive.
+    Here a stream is busy as soon as a little waits, and then the newest state is what is sent next.
+    """
+    if transport.is_closing():
+        return
+    transport.set_write_buffer_limits(high=0)
+    option, connected = getattr(socket, "TCP_NOTSENT_LOWAT", None), transport.get_extra_info("socket")
+    if option is not None and connected is not None:
+        with suppress(OSError):  # not every system bounds it
+            connected.setsockopt(socket.IPPROTO_TCP, option, NOT_SENT)
 
 
 def wire_of(scope: MutableMapping[str, Any]) -> Wire | None:

@@ -38,6 +38,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
 
     per_person: int = 20
     per_embed: int = 20
+    sockets_per_person: int = 20
     bots_per_user: int = 200
     in_all: int = 2000
     blocked_s: float = 30.0
@@ -56,7 +57,10 @@ class Reader(Protocol):
         """Say that changes may have been missed for so many seconds."""
 
     def close(self) -> None:
-        """End the stream, for a reader who may not go on."""
+        """End the stream of a reader who takes nothing."""
+
+    def revoked(self) -> None:
+        """End the stream of a reader whose token or sign-in has ended."""
 
     def bye(self) -> None:
         """Say when to come back, and end the stream."""
@@ -90,6 +94,7 @@ class Hub:
         self._people: dict[str, dict[Reader, Subscription]] = defaultdict(dict)
         self._bots: dict[str, dict[str, tuple[Principal, BotReader]]] = defaultdict(dict)
         self._open: Counter[str] = Counter()
+        self._channels: Counter[tuple[str, int]] = Counter()
         self._sure_at = time.monotonic()
         self._stale = False
         self._closing = False
@@ -99,16 +104,19 @@ class Hub:
 
     # -- readers -------------------------------------------------------------------------------------------------
 
-    def subscribe(self, principal: Principal, reader: Reader) -> Subscription:
+    def subscribe(self, principal: Principal, reader: Reader, *, socket: int | None = None) -> Subscription:
         """Register a reader; nothing is sent before `Subscription.release`.
+
+        `socket` is the number of the socket whose channel it is: all channels of a person on one count as one stream.
 
         Raises:
             TooManyStreams: a bound is reached.
         """
-        embed = principal.scope is Scope.EMBED
-        key = f"embed {principal.credential_id}" if embed else f"person {principal.user_id}"
-        self._count(key, self._bounds.per_embed if embed else self._bounds.per_person)
-        subscription = Subscription(principal, reader.deliver, reader.close)
+        if socket is None or not self._channels[principal.user_id, socket]:
+            self._count(*self._bound(principal, socket))
+        if socket is not None:
+            self._channels[principal.user_id, socket] += 1
+        subscription = Subscription(principal, reader.deliver, reader.close, socket)
         self._people[principal.user_id][reader] = subscription
         return subscription
 
@@ -120,8 +128,20 @@ class Hub:
             return
         if not self._people[principal.user_id]:
             del self._people[principal.user_id]
-        embed = principal.scope is Scope.EMBED
-        self._uncount(f"embed {principal.credential_id}" if embed else f"person {principal.user_id}")
+        channel = (principal.user_id, subscription.socket or 0)
+        if subscription.socket is not None:
+            self._channels[channel] -= 1
+        if self._channels[channel] <= 0:
+            del self._channels[channel]
+            self._uncount(self._bound(principal, subscription.socket)[0])
+
+    def _bound(self, principal: Principal, socket: int | None) -> tuple[str, int]:
+        """What a reader counts as, and how many there may be."""
+        if socket is not None:
+            return f"socket {principal.user_id}", self._bounds.sockets_per_person
+        if principal.scope is Scope.EMBED:
+            return f"embed {principal.credential_id}", self._bounds.per_embed
+        return f"person {principal.user_id}", self._bounds.per_person
 
     def attach(self, principal: Principal, session_id: str, instance_id: str, reader: BotReader) -> None:
         """Register a bot's command stream; the newest of an instance wins.
@@ -159,10 +179,11 @@ class Hub:
         if self._open[key] <= 0:
             del self._open[key]
 
-    def streams(self) -> tuple[int, int]:
-        """How many streams are open: (people's, bots')."""
+    def streams(self) -> tuple[int, int, int]:
+        """How many streams are open: (people's event streams, people's sockets, bots' streams)."""
+        sockets = sum(n for key, n in self._open.items() if key.startswith("socket "))
         bots = sum(n for key, n in self._open.items() if key.startswith("bots "))
-        return self._open.total() - bots, bots
+        return self._open.total() - sockets - bots, sockets, bots
 
     def audience(self) -> Audience:
         """Whose changes somebody waits for."""
@@ -275,9 +296,9 @@ class Hub:
 
     async def check_credentials(self) -> None:
         """Close the streams of those whose token or sign-in ended."""
-        people = [(s.principal, s.close) for streams in self._people.values() for s in streams.values()]
+        people = [(s, s.principal, reader) for streams in self._people.values() for reader, s in streams.items()]
         bots = [(principal, bot.close) for streams in self._bots.values() for principal, bot in streams.values()]
-        asked = {principal.credential_id for principal, _ in people + bots}
+        asked = {principal.credential_id for _, principal, _ in people} | {one.credential_id for one, _ in bots}
         if not asked:
             return
         try:
@@ -286,7 +307,11 @@ class Hub:
         except Exception as error:  # noqa: BLE001  a store that is away or hangs revokes nobody
             log.warning("open streams could not be checked", extra={"reason": type(error).__name__})
             return
-        for principal, close in people + bots:
+        for subscription, principal, reader in people:
+            # Meanwhile a channel of a socket may have been given a newer token.
+            if principal.credential_id not in valid and subscription.principal is principal:
+                reader.revoked()
+        for principal, close in bots:
             if principal.credential_id not in valid:
                 close()
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from botlight.model.access import Principal, Scope
 from botlight.model.event import Change, Fact, Removal
@@ -53,12 +53,20 @@ class Subscription:
     """A reader's place in the hub.
 
     `deliver` is called on the event loop and must not block: it answers whether the reader took it all; if not,
-    `unblocked` is to be called when it has. `close` ends the reader.
+    `unblocked` is to be called when it has. `close` ends the reader. `socket` is the number of the socket that it is a
+    channel of.
     """
 
-    def __init__(self, principal: Principal, deliver: Callable[[Delivery], bool], close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        principal: Principal,
+        deliver: Callable[[Delivery], bool],
+        close: Callable[[], None],
+        socket: int | None = None,
+    ) -> None:
         self.principal = principal
         self.close = close
+        self.socket = socket
         self._deliver = deliver
         self._changes: dict[str, tuple[int, Change]] = {}
         self._removals: dict[str, int] = {}
@@ -84,6 +92,9 @@ class Subscription:
                 self._forget(session_id, place)
             return
         self._removals.pop(session_id, None)
+        _, waiting = self._changes.get(session_id, (0, None))
+        if waiting is not None and waiting.began:
+            change = structs.replace(change, began=True)
         self._changes[session_id] = place.number, change
         if self.principal.scope is not Scope.EMBED:
             self._facts.extend((place.number, ToldFact(session_id, fact)) for fact in change.facts)

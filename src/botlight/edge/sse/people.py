@@ -132,6 +132,10 @@ class _PeopleStream:
         """End the stream."""
         self._push.end()
 
+    def revoked(self) -> None:
+        """End the stream; the reader learns why when it comes back."""
+        self._push.end()
+
     def bye(self) -> None:
         """Say when to come back, each reader at its own time, and end the stream."""
         self._push.end(farewell())

@@ -8,35 +8,16 @@ and until then the stream is busy and nothing more is written.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any, Final
 
 from botlight.edge.exchange import Exchange
 from botlight.edge.sse.frame import HEADERS
+from botlight.edge.wire import keep_little_back
 
 __all__ = ["Push"]
 
-NOT_SENT: Final = 16 * 1024
-"""Bytes that the system may hold for a reader without having sent them."""
-
 FAREWELL_S: Final = 1.0
-
-
-def _keep_little_back(transport: asyncio.Transport | None) -> None:
-    """Let nothing pile up between here and a slow reader.
-
-    The system takes megabytes for a socket that nobody reads: thousands of documents that are old when they arrive.
-    Here a stream is busy as soon as a little waits, and then the newest state is what is sent next.
-    """
-    if transport is None or transport.is_closing():
-        return
-    transport.set_write_buffer_limits(high=0)
-    option, connected = getattr(socket, "TCP_NOTSENT_LOWAT", None), transport.get_extra_info("socket")
-    if option is not None and connected is not None:
-        with suppress(OSError):  # not every system bounds it
-            connected.setsockopt(socket.IPPROTO_TCP, option, NOT_SENT)
 
 
 class Push:
@@ -53,7 +34,8 @@ class Push:
 
     async def begin(self) -> None:
         """Send status and headers; a stream that was ended meanwhile ends here."""
-        _keep_little_back(self._transport)
+        if self._transport is not None:
+            keep_little_back(self._transport)
         await self._exchange.begin(200, HEADERS)
         self._begun = True
         if self._ended:

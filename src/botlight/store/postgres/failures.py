@@ -60,7 +60,10 @@ class Collision(Exception):  # noqa: N818  no error: two transactions met, and o
 
 
 class Busy(Unavailable):
-    """Another transaction holds what was to be written, and did not end in time; nothing was written."""
+    """The store cannot take this now; nothing was acknowledged.
+
+    Another transaction holds what was to be written, and did not end in time; nothing was written.
+    """
 
 
 class Outage:
@@ -89,7 +92,7 @@ class Outage:
         if isinstance(error, _IN_THE_WAY):
             return Collision(str(error))
         if isinstance(error, asyncpg.LockNotAvailableError):
-            return Busy(retry_after_s=RETRY_AFTER_S)
+            return Busy("Others are writing the same; nothing was saved.", retry_after_s=RETRY_AFTER_S)
         # What the network says are OSErrors; a TimeoutError is one of them and no ValueError.
         if isinstance(error, _OF_THE_DATA):
             return RejectedWrite(f"{type(error).__name__}: {error}")
