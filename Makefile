@@ -13,8 +13,8 @@ compile = --universal --python-version 3.11 --generate-hashes --no-emit-index-ur
 
 # Playwright's driver needs libatomic; the pages show emoji.
 browser = chromium libatomic1 fonts-noto-color-emoji
-# Certificates, a way to make calls of the system fail, a compiler for clocks of our own, a database.
-tools = openssl strace gcc libc6-dev postgresql-15 postgresql-15-cron
+# Certificates, a way to make calls of the system fail, a compiler for clocks of our own, a database, a pooler before it.
+tools = openssl strace gcc libc6-dev postgresql-15 postgresql-15-cron pgbouncer
 # A proxy that holds answers back, networks to cut off.
 rack = nginx iproute2
 
@@ -54,7 +54,7 @@ chromium:
 	@{ command -v chromium && /sbin/ldconfig -p | grep libatomic.so.1; } >/dev/null || { $(call missing,$(browser)); }
 
 tools:
-	@{ command -v openssl && command -v strace && command -v gcc && ls /usr/lib/postgresql/15/lib/pg_cron.so; } >/dev/null 2>&1 \
+	@{ command -v openssl && command -v strace && command -v gcc && ls /usr/lib/postgresql/15/lib/pg_cron.so /usr/sbin/pgbouncer; } >/dev/null 2>&1 \
 		|| { $(call missing,$(tools)); }
 
 rack:
@@ -70,6 +70,7 @@ test: $(VENV)/.dev chromium tools clients ## lint, types, imports and every test
 torture: $(VENV)/.dev chromium tools rack ## the reporter against everything, long cases too; SOAK=8h for a longer soak
 	@if [ "$$(id -u)" = 0 ]; then $(BIN)/python -m pytest client/torture -m ""; \
 	else echo "not root: the cases that need root are left out" >&2; $(BIN)/python -m pytest client/torture -m "not root"; fi
+	@$(BIN)/python -m pytest tests -m long
 
 fresh: $(VENV)/.dev chromium ## clone HEAD into an empty folder, run the demo, stop the bot in a real browser
 	@$(BIN)/python -m tests.fresh

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import pytest
 
+from tests.support.keeping import SQLITE, Keeping
+from tests.support.postgres import Servers
 from tests.support.service import RunningService, running_service
 from tests.support.stream import EventStream, open_stream
 
@@ -34,14 +36,28 @@ def no_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """PostgreSQL servers, made when they are first wanted."""
+    with Servers() as made:
+        yield made
+
+
 @pytest.fixture(autouse=True)
 def no_common_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No bot of one test delivers, or goes on with, what a bot of another one left."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
+@pytest.fixture(scope="module")
+def keeping(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Keeping]:
+    """Where the services of a module keep what they know: in SQLite, where nothing else is asked for."""
+    with Keeping(servers, getattr(request, "param", SQLITE)) as stores:
+        yield stores
+
+
 @pytest.fixture
-def start_service(tmp_path: Path) -> Iterator[StartService]:
+def start_service(tmp_path: Path, keeping: Keeping) -> Iterator[StartService]:
     """Starts services, each with a fresh store unless `folder` names one again, and ends them with the test."""
     with ExitStack() as closing:
         number = 0
@@ -50,7 +66,7 @@ def start_service(tmp_path: Path) -> Iterator[StartService]:
             nonlocal number
             number += 1
             where = folder or tmp_path / f"service-{number}"
-            return closing.enter_context(running_service(where, environment, port=port))
+            return closing.enter_context(running_service(where, keeping.settings(where) | environment, port=port))
 
         yield start
 
@@ -62,9 +78,10 @@ def running(start_service: StartService) -> RunningService:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+def shared(tmp_path_factory: pytest.TempPathFactory, keeping: Keeping) -> Iterator[RunningService]:
     """A service for the tests of one module that bring people of their own and leave the rest alone."""
-    with running_service(tmp_path_factory.mktemp("shared")) as service:
+    folder = tmp_path_factory.mktemp("shared")
+    with running_service(folder, keeping.settings(folder)) as service:
         yield service
 
 

@@ -181,6 +181,7 @@ create table if not exists botlight.feed (
   xid xid8 not null default pg_current_xact_id(),
   n   bigint generated always as identity,
   ids uuid[] not null,
+  made boolean not null default false, -- they were not there before
   primary key (xid, n)
 );
 
@@ -286,7 +287,7 @@ begin
   if changed_ids = '{}' then
     return null;
   end if;
-  insert into botlight.feed (ids) values (changed_ids);
+  insert into botlight.feed (ids, made) values (changed_ids, tg_op = 'INSERT');
   if tg_op = 'DELETE' then
     insert into botlight.gone (user_id, session_id, bot_name) select c.user_id, c.id, c.bot_name from changed c
     on conflict do nothing;

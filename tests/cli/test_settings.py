@@ -65,6 +65,22 @@ def test_a_database_url_names_a_file(url: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@db.example:5432/bots?sslmode=require",
+        "postgres://postgres.abcdefgh:hunter2%40@aws-0-eu-west-1.pooler.supabase.com:5432/postgres",
+        "postgresql://bots@/bots?host=/var/run/postgresql",
+        "postgresql://bots@one,two:5433/bots",
+        "postgresql:///bots",
+    ],
+)
+def test_a_database_url_names_a_server(url: str) -> None:
+    """As PostgreSQL's own programs take it; then there is no file."""
+    settings = Settings.read({"BOTLIGHT_DATABASE_URL": url})
+    assert (settings.database_url, settings.on_postgres, settings.database_path) == (url, True, None)
+
+
+@pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
         ("BOTLIGHT_DATABASE_URL", "bots.db", "sqlite:///"),
@@ -72,7 +88,12 @@ def test_a_database_url_names_a_file(url: str, path: str) -> None:
         ("BOTLIGHT_DATABASE_URL", "sqlite://host/bots.db", "sqlite:///"),
         ("BOTLIGHT_DATABASE_URL", "sqlite:///bots/", "sqlite:///"),
         ("BOTLIGHT_DATABASE_URL", "sqlite:///bots.db?mode=ro", "%3F"),
-        ("BOTLIGHT_DATABASE_URL", "postgresql://me:hunter2@db/bots", "SQLite only"),
+        ("BOTLIGHT_DATABASE_URL", "mysql://me:hunter2@db/bots", "postgresql://"),
+        ("BOTLIGHT_DATABASE_URL", "postgresql://me:hunter2#x@db/bots", "%23 for #"),
+        ("BOTLIGHT_DATABASE_URL", "postgresql://me:hunter2@x@db/bots", "%40 for @"),
+        ("BOTLIGHT_DATABASE_URL", "postgresql://me:hunter2/x@db/bots", "%2F for /"),
+        ("BOTLIGHT_DATABASE_URL", "postgresql://me:[hunter2]@db/bots", "postgresql://"),
+        ("BOTLIGHT_DATABASE_URL", "postgresql://me:hunter2 @db/bots", "postgresql://"),
         ("BOTLIGHT_HOST", "1.2.3", "an address"),
         ("BOTLIGHT_HOST", "http://localhost", "an address"),
         ("BOTLIGHT_PORT", "65536", "0 to 65535"),

@@ -70,7 +70,7 @@ class Caller:
     """
 
     def __init__(self, service: RunningService, kind: str) -> None:
-        self._service = service
+        self.service = service
         self._own = str(uuid4())
         self._turn = cycle([True, False])
         self._credentials: Iterator[dict[str, str]] = cycle(asyncio.run(_credentials(service, kind, self._own)))
@@ -91,7 +91,7 @@ class Caller:
         number = next(_addresses)
         address = f"127.{1 + (number >> 16) % 255}.{number >> 8 & 255}.{number & 255}"
         headers = next(self._credentials) | {"X-Forwarded-For": address}
-        response = case.call(base_url=self._service.address, session=self._session, headers=headers, timeout=20)
+        response = case.call(base_url=self.service.address, session=self._session, headers=headers, timeout=20)
         self.answers[case.operation.label, response.status_code] += 1
         return response
 

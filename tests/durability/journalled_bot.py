@@ -46,6 +46,16 @@ class JournalledBot:
             answer = await connection.ask("POST", f"{API}/heartbeat", snapshot)
             self._note(snapshot, answer)
 
+    async def say(self, connection: Connection) -> bool:
+        """One heartbeat; false: it was refused for now, and will be said again."""
+        snapshot = self._next()
+        self.unanswered = snapshot
+        answer = await connection.ask("POST", f"{API}/heartbeat", snapshot)
+        if answer.status == 503:
+            return False
+        self._note(snapshot, answer)
+        return True
+
     async def report_once(self, connection: Connection) -> None:
         """Bring what was not acknowledged, if there is something."""
         if self.unanswered is not None:

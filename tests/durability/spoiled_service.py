@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -60,11 +60,17 @@ class SpoiledService:
 
 
 @contextmanager
-def spoiled_service(folder: Path, *, clock_s: float = 0) -> Iterator[SpoiledService]:
-    """Start one whose store and log are in `folder`, with a clock that is off from the start; ends it on leaving."""
+def spoiled_service(
+    folder: Path, store: Mapping[str, str] | None = None, *, clock_s: float = 0
+) -> Iterator[SpoiledService]:
+    """Start one whose store and log are in `folder`, with a clock that is off from the start; ends it on leaving.
+
+    `store` may set another one than the file: then it is the clock alone that can be spoiled.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BOTLIGHT_")}
     own = {"BOTLIGHT_DATABASE_URL": f"sqlite:///{folder / 'botlight.db'}", "BOTLIGHT_PORT": "0"}
+    own |= store or {}
     with (
         (folder / "log.txt").open("ab") as log,
         subprocess.Popen(

@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx
 
 from tests.durability.spoiled_service import spoiled_service
+from tests.support.keeping import Keeping
 from tests.support.service import API
 
 DAY_S: Final = 86_400
@@ -48,9 +49,9 @@ def _check_order(page: httpx.Client, bot: httpx.Client, before: str) -> None:
     assert [fact["kind"] for fact in facts] == ["session.started"]
 
 
-def test_a_clock_set_back_while_the_service_runs_is_ignored(tmp_path: Path) -> None:
+def test_a_clock_set_back_while_the_service_runs_is_ignored(tmp_path: Path, keeping: Keeping) -> None:
     """The service's own clock goes on; nobody is lost, new sessions stand before old ones."""
-    with spoiled_service(tmp_path) as spoiled:
+    with spoiled_service(tmp_path, keeping.settings(tmp_path)) as spoiled:
         alice = spoiled.service.person("alice")
         report, view = alice.token("report").headers, alice.token("view").headers
         with spoiled.service.client(report) as bot, spoiled.service.client(view) as page:
@@ -60,19 +61,19 @@ def test_a_clock_set_back_while_the_service_runs_is_ignored(tmp_path: Path) -> N
             _check_order(page, bot, before["server_time"])
 
 
-def test_a_clock_set_back_between_two_lives_is_ignored(tmp_path: Path) -> None:
+def test_a_clock_set_back_between_two_lives_is_ignored(tmp_path: Path, keeping: Keeping) -> None:
     """A service that starts with yesterday's clock goes on from the last instant that it gave out; so does the next."""
-    with spoiled_service(tmp_path) as spoiled:
+    with spoiled_service(tmp_path, keeping.settings(tmp_path)) as spoiled:
         alice = spoiled.service.person("alice")
         report, view = alice.token("report").headers, alice.token("view").headers
         with spoiled.service.client(report) as bot:
             before = _beat(bot, str(uuid.uuid4()), counters={"jobs_found": 1})
         time.sleep(REAPER_LOOKS_S)
         spoiled.kill()
-    with spoiled_service(tmp_path, clock_s=-DAY_S) as spoiled:
+    with spoiled_service(tmp_path, keeping.settings(tmp_path), clock_s=-DAY_S) as spoiled:
         spoiled.kill()
     with (
-        spoiled_service(tmp_path, clock_s=-DAY_S) as spoiled,
+        spoiled_service(tmp_path, keeping.settings(tmp_path), clock_s=-DAY_S) as spoiled,
         spoiled.service.client(report) as bot,
         spoiled.service.client(view) as page,
     ):
@@ -80,9 +81,9 @@ def test_a_clock_set_back_between_two_lives_is_ignored(tmp_path: Path) -> None:
         _check_order(page, bot, before["server_time"])
 
 
-def test_a_clock_set_forward_and_back_loses_nobody(tmp_path: Path) -> None:
+def test_a_clock_set_forward_and_back_loses_nobody(tmp_path: Path, keeping: Keeping) -> None:
     """A jump ahead is time in which the service could not hear; what it said then holds when the clock goes back."""
-    with spoiled_service(tmp_path) as spoiled:
+    with spoiled_service(tmp_path, keeping.settings(tmp_path)) as spoiled:
         alice = spoiled.service.person("alice")
         report, view = alice.token("report").headers, alice.token("view").headers
         with spoiled.service.client(report) as bot, spoiled.service.client(view) as page:

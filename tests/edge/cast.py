@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-import apsw
-
 from tests.support.issuer import SigningKey, signing_key
+from tests.support.keeping import Keeping
 from tests.support.service import API, Issued, Person, RunningService, running_service
 
 __all__ = ["BLOG", "PROJECT", "SCOPES", "Cast", "casting", "lose", "start"]
@@ -37,15 +36,13 @@ def start(service: RunningService, token: Issued, session_id: str = "", **more: 
 def lose(service: RunningService, session_ids: list[str]) -> None:
     """Write into the store of a stopped service that these sessions were not heard for too long."""
     assert service.process.poll() is not None
-    connection = apsw.Connection(str(service.database))
     past_ms = int(time.time() * 1000) - 1000
     for session_id in session_ids:
-        connection.execute(
-            "update bot_sessions set status = 'lost', lease_expires_at = :past,"
-            " instance = json_set(instance, '$.lease_expires_at', :past) where id = :id",
-            {"past": past_ms, "id": session_id},
-        )
-    connection.close()
+        main = "json_set(instance, '$.lease_expires_at', :past)"
+        if service.settings.on_postgres:
+            main = "jsonb_set(instance::jsonb, '{lease_expires_at}', to_jsonb(:past::bigint))::text"
+        statement = "update bot_sessions set status = 'lost', lease_expires_at = instant(:past)"
+        service.by_hand(f"{statement}, instance = {main} where id = :id", past=past_ms, id=session_id)
 
 
 def jwt_of(person: Person, key: SigningKey = KEY, **more: Any) -> dict[str, str]:
@@ -144,16 +141,16 @@ class Cast:
 
 
 @contextmanager
-def casting(folder: Path) -> Iterator[Cast]:
+def casting(folder: Path, keeping: Keeping) -> Iterator[Cast]:
     """A service with its cast, which believes what is said about addresses; restarted, to have sessions that are lost."""
-    with running_service(folder) as service:
+    with running_service(folder, keeping.settings(folder)) as service:
         owner, other = service.person("owner"), service.person("other")
         report = owner.token("report")
         lost = [start(service, report) for _ in range(Cast.LOST)]
         assert service.stop() == 0
         lose(service, lost)
     (folder / "jwks.json").write_text(json.dumps({"keys": [KEY.jwk]}))
-    settings = {
+    settings = keeping.settings(folder) | {
         "BOTLIGHT_TRUSTED_PROXIES": "127.0.0.1",
         "BOTLIGHT_SUPABASE_URL": PROJECT,
         "BOTLIGHT_JWT_JWKS_FILE": str(folder / "jwks.json"),

@@ -8,9 +8,10 @@ from contextlib import ExitStack, closing
 import pytest
 
 from tests.edge.bot import Bot
+from tests.support.keeping import on_each_store as pytest_generate_tests
 from tests.support.service import Issued, RunningService
 
-__all__ = ["NewBot"]
+__all__ = ["NewBot", "pytest_generate_tests"]
 
 NewBot = Callable[..., Bot]
 """`new_bot(service, token, name="bot")`: a bot that is not started yet."""

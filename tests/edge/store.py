@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from contextlib import closing
-
-import apsw
 
 from tests.support.service import RunningService
 
@@ -26,8 +23,5 @@ def expire_sign_in(service: RunningService, secret: str) -> None:
 def _expire(service: RunningService, table: str, secret: str) -> None:
     past_ms = int(time.time() * 1000) - 1000
     secret_hash = hashlib.sha256(secret.encode()).hexdigest()
-    with closing(apsw.Connection(str(service.database))) as connection:
-        connection.set_busy_timeout(5000)
-        statement = f"update {table} set expires_at = ? where secret_hash = ?"  # noqa: S608  the two names above
-        connection.execute(statement, (past_ms, secret_hash))
-        assert connection.changes() == 1
+    statement = f"update {table} set expires_at = instant(:past) where secret_hash = :hash"  # noqa: S608  the two names above
+    service.by_hand(statement, past=past_ms, hash=secret_hash)

@@ -15,6 +15,8 @@ import pytest
 from tests.edge.raw import Raw, RawAnswer
 from tests.support.service import API, Issued, RunningService
 
+ON_SQLITE = "the store plays no part in this"
+
 MAX: Final = 16 * 1024
 CUT_S: Final = 10
 

@@ -20,6 +20,8 @@ from tests.edge.bot import Bot
 from tests.edge.foreign_site import foreign_site
 from tests.support.service import API, Person, RunningService, SignedIn, running_service
 
+ON_SQLITE = "the store plays no part in this"
+
 CHROMIUM: Final = "/usr/bin/chromium"
 FLAGS: Final = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 DOCUMENT: Final[dict[str, Any]] = yaml.safe_load((Path(__file__).parents[2] / "contract" / "openapi.yaml").read_text())

@@ -7,6 +7,8 @@ import pytest
 from tests.conftest import StartService
 from tests.support.service import API, RunningService, free_port
 
+ON_SQLITE = "the store plays no part in this"
+
 PATHS = ["/", "/sign-in", "/healthz", "/openapi.yaml", f"{API}/status", f"{API}/events", "/no-such-path"]
 
 

@@ -12,6 +12,8 @@ from tests.edge.cast import BLOG
 from tests.edge.conftest import NewBot
 from tests.support.service import API, PASSWORD, RunningService, SignedIn
 
+ON_SQLITE = "the store plays no part in this"
+
 LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (DEBUG|INFO|WARNING|ERROR) botlight[.\w]* \S.*$")
 
 FORGED = "2026-01-21T09:00:00.000Z"

@@ -15,6 +15,8 @@ from tests.conftest import StartService
 from tests.edge.cast import BLOG
 from tests.support.service import API, PASSWORD, Person, RunningService, SignedIn, free_port
 
+ON_SQLITE = "the store plays no part in this"
+
 DOCUMENT: Final[dict[str, Any]] = yaml.safe_load((Path(__file__).parents[2] / "contract" / "openapi.yaml").read_text())
 UNSAFE: Final = [
     (method.upper(), path)

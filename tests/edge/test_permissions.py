@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.edge.cast import Cast, casting
+from tests.support.keeping import Keeping
 from tests.support.service import API, PASSWORD
 from tests.support.stream import open_stream
 
@@ -77,9 +78,9 @@ NOBODY: Final = [
 
 
 @pytest.fixture(scope="module")
-def cast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
+def cast(tmp_path_factory: pytest.TempPathFactory, keeping: Keeping) -> Iterator[Cast]:
     """One service for the whole table; what would use something up gets a thing of its own."""
-    with casting(tmp_path_factory.mktemp("cast")) as found:
+    with casting(tmp_path_factory.mktemp("cast"), keeping) as found:
         yield found
 
 

@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import OpenStream, StartService
 from tests.support.service import API, RunningService, free_port
 
+ON_SQLITE = "the store plays no part in this"
+
 SURROUNDINGS = ("/healthz", "/readyz", "/metrics")
 
 

@@ -77,7 +77,7 @@ class Stored:
 
     def session(self, session_id: str) -> SessionState | None:
         """A session as it is kept."""
-        return self._runner.run(self.store.session(session_id))
+        return self._runner.run(self.store.load([session_id])).states.get(session_id)
 
     def compare(self, world: World) -> None:
         """Hold a session as it is kept against the world that it came from."""
@@ -94,9 +94,9 @@ class Stored:
         assert _without_revision(state.session) == _without_revision(world.state.session)
         assert state.instances == world.state.instances
         assert state.session == changes[-1].session, "the last announcement is what is kept"
-        jobs = self._runner.run(self.store.jobs(session_id, None, 0, MANY))
+        jobs = self._runner.run(self.store.jobs(session_id, state.session.user_id, None, 0, MANY))
         assert sorted(job.key for job in jobs) == sorted(key for heard in world.heard.values() for key in heard.jobs)
-        facts = self._runner.run(self.store.timeline(session_id, 0, MANY))
+        facts = self._runner.run(self.store.timeline(session_id, state.session.user_id, 0, MANY))
         told = sorted((fact.instance_id or "", fact.data["n"]) for fact in facts if fact.kind is FactKind.ACTIVITY)
         assert told == sorted((name, n) for name, heard in world.heard.items() for n in heard.activities)
 

@@ -16,6 +16,7 @@ import pytest
 
 from tests.packaging.conftest import REPOSITORY, Wheels
 from tests.packaging.environment import Environment, make_environment
+from tests.support.postgres import EDITIONS, Servers, url
 
 IMPORT_ALL: Final = (
     "import importlib, pkgutil, botlight;"
@@ -95,6 +96,20 @@ def test_it_serves_its_pages_its_files_and_the_contract_and_ends_in_order(
         process.send_signal(signal.SIGTERM)
         assert process.wait(START_S) == 0
     assert "Traceback" not in (tmp_path / "log.txt").read_text()
+
+
+def test_it_migrates_a_postgresql_database(installed: Environment, servers: Servers) -> None:
+    """The files travel inside the wheel; where only a superuser helps, the line names the file that is installed."""
+    cluster = servers.cluster(EDITIONS[0])
+    database = cluster.make_database("installed", "botlight")
+    migrate = (installed.programs / "botlight", "migrate", "--database-url")
+    refused = subprocess.run(
+        [*migrate, url(database)], env=installed.variables(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert refused.returncode == 1
+    assert Path(refused.stderr.rpartition(' -f "')[2].rstrip('"\n')).is_relative_to(installed.folder)
+    assert "applied." in installed.run(*migrate, url(database, cluster.superuser))
+    assert "nothing was changed" in installed.run(*migrate, url(database))
 
 
 def test_its_types_are_known_to_a_type_checker(installed: Environment) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.postgres.psql import Database
 
-__all__ = ["BINARIES", "Cluster", "running_cluster"]
+__all__ = ["BINARIES", "Cluster", "as_account", "running_cluster"]
 
 PATIENCE_S: Final = 60
 SETTINGS: Final = {
@@ -51,6 +51,14 @@ def _account() -> str | None:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
     return "postgres" if "postgres" in known else "nobody"
+
+
+def as_account() -> dict[str, Any]:
+    """What `subprocess` has to be told so that a program runs as the server does."""
+    account = _account()
+    if account is None:
+        return {}
+    return {"user": account, "group": pwd.getpwnam(account).pw_gid, "extra_groups": []}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +107,6 @@ class Cluster:
 
     def _run(self, program: str, *words: str) -> None:
         command: Sequence[str] = [str(self.binaries / program), *words]
-        account = _account()
         done = subprocess.run(
             command,
             check=False,
@@ -108,9 +115,7 @@ class Cluster:
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.folder,
-            user=account,
-            group=None if account is None else pwd.getpwnam(account).pw_gid,
-            extra_groups=None if account is None else [],
+            **as_account(),
         )
         log = self.folder / "log"
         assert done.returncode == 0, f"{program}: {done.stderr}\n{log.read_text() if log.exists() else ''}"

@@ -17,11 +17,13 @@ VIEW = "select id, user_id, revision from bot_sessions"
 OWN = "revision = revision + 1, changed_xid = pg_current_xact_id(), updated_at = now()"
 
 
-def script(seed: int, sessions: list[str], people: list[str]) -> str:
+def script(
+    seed: int, sessions: list[str], people: list[str], *, transactions: int = TRANSACTIONS, rows: int = 3
+) -> str:
     """The transactions of one writer: each touches its rows in the order of ids, so that nobody waits in a circle."""
     random, lines = Random(seed), ["\\set ON_ERROR_STOP off\nselect 1"]
-    for _ in range(TRANSACTIONS):
-        some = ", ".join(f"'{id_}'" for id_ in sorted(random.sample(sessions, 3)))
+    for _ in range(transactions):
+        some = ", ".join(f"'{id_}'" for id_ in sorted(random.sample(sessions, rows)))
         which = f"(select id from bot_sessions where id in ({some}) order by id for update)"
         owner = random.choice(people)
         lines += [
@@ -32,8 +34,8 @@ def script(seed: int, sessions: list[str], people: list[str]) -> str:
                     f"update bot_sessions set jobs_found = jobs_found + 1, {OWN} where id in {which}",
                     f"update bot_sessions set user_id = '{owner}' where id in {which}",
                     f"delete from bot_sessions where id in {which}",
-                    f"""insert into bot_sessions (id, user_id) select id::uuid, '{owner}' from unnest(array[{some}]) id
-                        where not exists (select from bot_sessions s where s.id = id::uuid) on conflict do nothing""",
+                    f"""insert into bot_sessions (id, user_id) select new.id::uuid, '{owner}' from unnest(array[{some}]) new (id)
+                        where not exists (select from bot_sessions s where s.id = new.id::uuid) on conflict do nothing""",
                 ]
             ),
             f"do $$ begin perform pg_sleep({random.random() / 50:.4f}); end $$",

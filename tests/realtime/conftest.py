@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-__all__ = ["anyio_backend"]
+from tests.support.keeping import on_each_store as pytest_generate_tests
+
+__all__ = ["anyio_backend", "pytest_generate_tests"]
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ async def small_service(
     house: House, bounds: Bounds, sockets: supabase.Bounds | None = None
 ) -> AsyncIterator[SmallService]:
     """Serve a house until the test is done with it."""
-    hub = Hub(house.sqlite, house.tokens.valid, bounds)
+    hub = Hub(house.store, house.tokens.valid, bounds)
     services = Services(
         reporting=house.reporting,
         control=house.control,
@@ -55,8 +55,8 @@ async def small_service(
         principals=house.principals,
         people=house.people,
         hub=hub,
-        store=house.sqlite,
-        feed=house.sqlite,
+        store=house.store,
+        feed=house.store,
         clock=house.clock,
     )
     with socket.create_server((HOST, 0)) as listening:
@@ -68,7 +68,7 @@ async def small_service(
         )
         server = _Server(config)
         serving = asyncio.create_task(server.serve([listening]))
-        checking = asyncio.create_task(hub.run(house.sqlite.verify))
+        checking = asyncio.create_task(hub.run(house.store.verify))
         _, view = await house.tokens.issue(ALICE.user_id, "view", Scope.VIEW)
         try:
             yield SmallService(f"http://{HOST}:{port}", hub, view)

@@ -18,6 +18,8 @@ from tests.realtime.journal import PRIVATE, Entry, Journal, table_before_each
 from tests.support.figures import Figures
 from tests.support.service import API, Person, RunningService, SignedIn
 
+ON_SQLITE = "the journal is kept by SQLite; positions of PostgreSQL have tests of their own"
+
 CHANGES: Final = 10_000
 CUTS: Final = 500
 BOTS_AT_ONCE: Final = 40

@@ -17,7 +17,7 @@ from botlight.model.merge import advance
 from botlight.realtime.hub import Bounds, Hub
 from botlight.realtime.subscription import Delivery, Subscription
 from botlight.service.ports import Committed, Write
-from tests.service.house import ALICE, BOB, House, open_house
+from tests.service.house import ALICE, BOB, ByHand, House, open_house
 
 pytestmark = pytest.mark.anyio
 
@@ -103,13 +103,13 @@ class _Bot:
 
 
 def _hub(house: House, **bounds: int) -> Hub:
-    return Hub(house.sqlite, house.tokens.valid, Bounds(**bounds))
+    return Hub(house.store, house.tokens.valid, Bounds(**bounds))
 
 
 async def _committed(house: House, session_id: str) -> Committed:
     """Commit a session that nobody announces yet."""
     step = advance(None, house.report(session_id), house.clock.now())
-    return await house.sqlite.save([Write(before=None, after=step.state, facts=step.facts, jobs=step.jobs)])
+    return await house.store.save([Write(before=None, after=step.state, facts=step.facts, jobs=step.jobs)])
 
 
 async def _listen(house: House, hub: Hub, page: _Page) -> Subscription:
@@ -129,7 +129,7 @@ async def test_a_list_that_is_ahead_of_the_feed_is_waited_for(house: House) -> N
     await asyncio.sleep(0.1)
     assert not listening.done()
     hub.tick()
-    house.sqlite.ring(committed)
+    house.store.ring(committed)
     await listening
     assert not page.told
     hub.tick()
@@ -143,7 +143,7 @@ async def test_a_position_that_the_feed_never_names_holds_nobody_up(house: House
     """Another process counted on meanwhile: after a second the reader goes on, and is told what changes then."""
     hub, page = _hub(house), _Page()
     await house.beat(S1)
-    house.by_hand(("update counter set revision = revision + 5",))
+    house.by_hand((ByHand(sqlite="update counter set revision = revision + 5", postgres=""),))
     began = time.monotonic()
     async with asyncio.timeout(10):
         await _listen(house, hub, page)
@@ -184,7 +184,7 @@ async def test_a_stop_is_told_to_every_instance_that_listens(house: House) -> No
 async def test_each_bound_counts_by_itself(house: House) -> None:
     """Pages of a person, pages of an embed token, bots of a user, all in all; a stream that ends makes room."""
     hub = _hub(house, per_person=2, per_embed=1, bots_per_user=2, in_all=6)
-    embed = Principal(user_id="alice", scope=Scope.EMBED, credential_id="embed", session_id=S1)
+    embed = Principal(user_id=ALICE.user_id, scope=Scope.EMBED, credential_id="embed", session_id=S1)
     pages = [_Page() for _ in range(3)]
     first = hub.subscribe(ALICE, pages[0])
     hub.subscribe(ALICE, pages[1])
@@ -235,14 +235,24 @@ async def test_the_channels_of_a_socket_count_as_one(house: House) -> None:
 async def test_who_is_no_longer_let_in_is_closed(house: House) -> None:
     """A revoked token ends its open streams at the next check, and nobody else's; a store that is away ends none."""
     hub = _hub(house)
-    tokens = [(await house.tokens.issue("alice", "t", Scope.VIEW))[0] for _ in range(2)]
+    tokens = [(await house.tokens.issue(ALICE.user_id, "t", Scope.VIEW))[0] for _ in range(2)]
     pages = [_Page(), _Page()]
     bot = _Bot()
     for token, page in zip(tokens, pages, strict=True):
-        hub.subscribe(Principal(user_id="alice", scope=Scope.VIEW, credential_id=token.id), page)
-    hub.attach(Principal(user_id="alice", scope=Scope.REPORT, credential_id=tokens[0].id), S1, "a", bot)
+        hub.subscribe(Principal(user_id=ALICE.user_id, scope=Scope.VIEW, credential_id=token.id), page)
+    hub.attach(Principal(user_id=ALICE.user_id, scope=Scope.REPORT, credential_id=tokens[0].id), S1, "a", bot)
     await hub.check_credentials()
     assert (pages[0].closed, bot.closed, pages[1].closed) == (False, False, False)
-    await house.tokens.revoke("alice", tokens[0].id)
+    await house.tokens.revoke(ALICE.user_id, tokens[0].id)
     await hub.check_credentials()
     assert (pages[0].closed, bot.closed, pages[1].closed) == (True, True, False)
+
+
+async def test_at_a_reset_everybody_comes_back_for_a_new_list(house: House) -> None:
+    """More may have changed than the feed can tell, for bots as well: no stream goes on as if it knew."""
+    hub, page, bot = _hub(house), _Page(), _Bot()
+    hub.subscribe(ALICE, page)
+    hub.attach(BOB, S1, S1, bot)
+    hub.publish(Committed(position="of another life", reset=True))
+    assert page.closed
+    assert bot.closed

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.conftest import OpenStream, StartService
+from tests.support.keeping import on_sqlite
 from tests.support.service import API, Issued, Person, RunningService
 from tests.support.stream import EventStream, Frame
 
@@ -119,6 +120,7 @@ def test_nothing_falls_into_the_gap_of_a_restart(
     assert {one["id"]: one["counters"] for one in sessions} == {ids[0]: {"pages": 1}, ids[1]: {"pages": 2}}
 
 
+@on_sqlite("each store has useless positions of its own, which the conformance suite tries")
 def test_a_position_that_cannot_be_used_gets_the_whole_list(desk: _Desk) -> None:
     """Malformed ones, those of the future, and those of a life that this database does not know. Never an error."""
     ids = {str(uuid4()) for _ in range(3)}
@@ -145,6 +147,7 @@ def _backed_up(service: RunningService, target: Path) -> None:
     assert outcome.returncode == 0, outcome.stderr
 
 
+@on_sqlite("it is about the file; a dump that was restored has a test of its own")
 def test_a_position_of_what_a_restored_backup_has_undone_gets_the_whole_list(
     start_service: StartService, stream: OpenStream, tmp_path: Path
 ) -> None:

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.service.house import House, open_house
+from tests.support.keeping import Keeping
+from tests.support.keeping import on_each_store as pytest_generate_tests
+
+__all__ = ["anyio_backend", "house", "pytest_generate_tests"]
 
 
 @pytest.fixture
@@ -17,7 +21,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """The use cases on a new file."""
-    async with open_house(tmp_path / "botlight.db") as opened:
+async def house(tmp_path: Path, keeping: Keeping) -> AsyncIterator[House]:
+    """The use cases on a new store."""
+    async with open_house(tmp_path / "botlight.db", keeping.url(tmp_path)) as opened:
         yield opened

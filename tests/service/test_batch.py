@@ -19,24 +19,38 @@ from botlight.model.errors import (
 )
 from botlight.model.session import MICROS
 from botlight.service.batch import BATCH_SIZE, BATCHES_WAITING
-from tests.service.house import ALICE, BOB, House
+from tests.service.house import ALICE, BOB, ByHand, House
+from tests.support.keeping import on_sqlite
 
 pytestmark = pytest.mark.anyio
 
 S1: Final = "00000000-0000-4000-8000-000000000001"
 S2: Final = "00000000-0000-4000-8000-000000000002"
 S3: Final = "00000000-0000-4000-8000-000000000003"
-POISON: Final = """
+POISON: Final = ByHand(
+    sqlite="""
 create trigger poison before insert on facts when new.data like '%poison%'
 begin select raise(abort, 'poisoned'); end
-"""
-COUNT: Final = "update counter set revision = revision + 1"
-PRESS_STOP: Final = """
+""",
+    postgres="""
+create function poison() returns trigger language plpgsql as $$ begin raise exception 'poisoned'; end $$;
+create trigger poison before insert on facts for each row when (new.data::text like '%poison%') execute function poison()
+""",
+)
+COUNT: Final = ByHand(sqlite="update counter set revision = revision + 1", postgres="")
+PRESS_STOP: Final = ByHand(
+    sqlite="""
 update bot_sessions set stop_requested_at = 1769000000001, stop_reason = 'by hand',
   revision = (select revision from counter)
 where id = ?
-"""
-DELETE: Final = "delete from bot_sessions where id = ?"
+""",
+    postgres="""
+update bot_sessions set stop_requested_at = to_timestamp(1769000000.001), stop_reason = 'by hand' where id = $1
+""",
+)
+DELETE: Final = ByHand(
+    sqlite="delete from bot_sessions where id = ?", postgres="delete from bot_sessions where id = $1"
+)
 
 
 def _id(n: int) -> str:
@@ -58,7 +72,8 @@ async def test_heartbeats_of_one_session_in_one_batch_all_count(house: House) ->
     assert [receipt.created for receipt in receipts] == [True] + [False] * 9
     session = await house.session(S1)
     assert session.totals["jobs_found"] == (8 + 9) * MICROS
-    assert [change.session.id for committed in house.heard for change in committed.changes] == [S2, S1]
+    await house.announced()
+    assert sorted(change.session.id for committed in house.heard for change in committed.changes) == [S1, S2]
     assert receipts[-1].session == session
 
 
@@ -179,26 +194,27 @@ async def test_what_others_deleted_holds_back_no_announcement(house: House) -> N
     """A batch that saves nothing, and only learns that somebody else deleted a session, announces that at once too."""
     await house.beat(S1, result={"outcome": "success"})
     await house.beat(S2)
-    await asyncio.sleep(0)
+    await house.announced()
     house.heard.clear()
     house.by_hand((DELETE, S1), (COUNT,), (PRESS_STOP, S2))
     await house.beat(S2, counters={"pages": 1})
-    await asyncio.sleep(0)
+    await house.announced()
     assert [removal.session_id for committed in house.heard for removal in committed.removals] == [S1]
-    assert [change.session.id for committed in house.heard for change in committed.changes] == [S2]
+    assert {change.session.id for committed in house.heard for change in committed.changes} == {S2}
 
 
+@on_sqlite("PostgreSQL announces by itself, to all servers alike")
 async def test_it_is_answered_before_it_is_announced(house: House) -> None:
     """Commit, answer, announce: a reader never knows before the bot does."""
     order: list[str] = []
-    house.sqlite.listen(lambda _: order.append("announced"))
+    house.store.listen(lambda _: order.append("announced"))
 
     async def beat() -> None:
         await house.beat(S1)
         order.append("answered")
 
     await asyncio.gather(beat(), beat())
-    await asyncio.sleep(0)
+    await house.announced()
     assert order == ["answered", "answered", "announced"]
 
 
@@ -232,5 +248,5 @@ async def test_a_stop_is_answered_with_the_session_as_it_was_saved(house: House)
     await house.beat(S1)
     stopping, _ = await house.control.stop(ALICE, S1, "enough")
     assert stopping == await house.session(S1)
-    await asyncio.sleep(0)
+    await house.announced()
     assert house.heard[-1].changes[-1].session == stopping

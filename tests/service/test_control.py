@@ -10,13 +10,16 @@ import pytest
 from botlight.model.errors import Deleted, Ended, Live, Unknown
 from botlight.model.merge import Expiry
 from botlight.model.session import Instant, Outcome, Status, stop_command_id
-from tests.service.house import ALICE, BOB, DAY, LEASE, MINUTE, SECOND, START, House
+from tests.service.house import ALICE, BOB, DAY, LEASE, MINUTE, SECOND, START, ByHand, House
 
 pytestmark = pytest.mark.anyio
 
 S1: Final = "00000000-0000-4000-8000-000000000001"
 S2: Final = "00000000-0000-4000-8000-000000000002"
 WORKER: Final = "00000000-0000-4000-8000-00000000000a"
+DELETE: Final = ByHand(
+    sqlite="delete from bot_sessions where id = ?", postgres="delete from bot_sessions where id = $1"
+)
 
 
 async def _lose(house: House, session_id: str) -> None:
@@ -128,7 +131,8 @@ async def test_only_an_ended_session_can_be_deleted(house: House) -> None:
         await house.control.delete(ALICE, S1)
     await house.beat(S1, result={"outcome": "success"})
     await house.control.delete(ALICE, S1)
-    assert [(one.session_id, one.user_id) for one in house.heard[-1].removals] == [(S1, "alice")]
+    await house.announced()
+    assert [(one.session_id, one.user_id) for one in house.heard[-1].removals] == [(S1, ALICE.user_id)]
     for ask in (house.queries.timeline(ALICE, S1, 0, 50), house.queries.jobs(ALICE, S1, None, 0, 50)):
         with pytest.raises(Unknown):
             await ask
@@ -159,12 +163,12 @@ async def test_a_session_that_is_alive_is_not_taken_for_deleted_when_others_dele
     """A deletion that somebody else made just before is announced, and says nothing about the session asked for."""
     await house.beat(S1, result={"outcome": "success"})
     await house.beat(S2)
-    house.by_hand(("delete from bot_sessions where id = ?", S1))
+    house.by_hand((DELETE, S1))
     with pytest.raises(Live):
         await house.control.delete(ALICE, S2)
-    await asyncio.sleep(0)
+    await house.announced()
     assert [one.session_id for committed in house.heard for one in committed.removals] == [S1]
     house.clock.move(MINUTE)
     await house.beat(S2)
-    await asyncio.sleep(0)
+    await house.announced()
     assert house.heard[-1].changes[-1].session.id == S2

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from pathlib import Path
 from typing import Final, Literal
 
 import pytest
@@ -14,11 +13,11 @@ from argon2 import PasswordHasher
 from botlight.model.access import Scope
 from botlight.model.errors import Invalid, Unauthorized, Unknown
 from botlight.service.people import LINK_MS, SIGN_IN_MS, People
-from botlight.store.sqlite import SqliteAccess, SqliteDatabase
-from tests.service.house import CHEAP, START, HandClock, House
+from tests.service.house import START, ByHand, House
 
 pytestmark = pytest.mark.anyio
 
+NOBODY: Final = ("delete from sign_ins", "delete from links", "delete from users")
 OUTSIDER: Final = "8e91a7cb-2a4d-57b7-b3ca-53f82b577d43"
 PASSWORD: Final = "correct horse battery"
 
@@ -32,8 +31,10 @@ async def test_who_has_an_account_signs_in(house: House) -> None:
     assert (principal.user_id, principal.user_name, principal.scope) == (added.id, "Carol", Scope.PERSON)
     assert user.password_hash is not None
     assert user.password_hash.startswith("$argon2id$")
-    files = [file.read_bytes() for file in house.path.parent.iterdir()]
-    assert not [kept for kept in files if PASSWORD.encode() in kept or secret.encode() in kept]
+    kept = house.kept()
+    assert user.password_hash.encode() in kept
+    assert PASSWORD.encode() not in kept
+    assert secret.encode() not in kept
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ async def test_the_first_person_runs_the_service(house: House) -> None:
     """A link without a name is for the first; where there is nobody yet, it makes one."""
     user, _ = await house.people.sign_in_by_link(await house.people.link())
     assert user.name == "alice"
-    house.by_hand(("delete from sign_ins",), ("delete from links",), ("delete from users",))
+    house.by_hand(*((ByHand(sqlite=one, postgres=one),) for one in NOBODY))
     user, _ = await house.people.sign_in_by_link(await house.people.link())
     assert (user.name, user.operator, user.password_hash) == ("local", True, None)
     assert not (await house.people.add("carol", PASSWORD)).operator
@@ -160,21 +161,17 @@ async def test_passwords_are_hashed_two_at_a_time_beside_the_loop(house: House) 
     assert turns > 100
 
 
-async def test_people_from_elsewhere_run_nothing_and_take_no_name(tmp_path: Path) -> None:
+async def test_people_from_elsewhere_run_nothing_and_take_no_name(house: House) -> None:
     """Who comes from elsewhere first is no operator; the first of our own is, and is whom a link without a name is for."""
-    database = await asyncio.to_thread(SqliteDatabase.open, tmp_path / "new.db", serve=True)
-    try:
-        people = People(SqliteAccess(database), HandClock(), CHEAP)
-        for _ in range(2):
-            await people.settle(OUTSIDER)
-        user, _ = await people.sign_in_by_link(await people.link())
-        assert (user.name, user.operator, user.elsewhere) == ("local", True, False)
-        outsider = (await people.all())[0]
-        assert (outsider.id, outsider.operator, outsider.elsewhere) == (OUTSIDER, False, True)
-        for taken in (OUTSIDER, OUTSIDER.upper(), "00000000-0000-0000-0000-000000000000"):
-            with pytest.raises(Invalid, match="not an id"):
-                await people.add(taken, None)
-        with pytest.raises(Unauthorized):
-            await people.sign_in(OUTSIDER, "")
-    finally:
-        await asyncio.to_thread(database.close)
+    house.by_hand(*((ByHand(sqlite=one, postgres=one),) for one in NOBODY))
+    for _ in range(2):
+        await house.people.settle(OUTSIDER)
+    user, _ = await house.people.sign_in_by_link(await house.people.link())
+    assert (user.name, user.operator, user.elsewhere) == ("local", True, False)
+    outsider = (await house.people.all())[0]
+    assert (outsider.id, outsider.operator, outsider.elsewhere) == (OUTSIDER, False, True)
+    for taken in (OUTSIDER, OUTSIDER.upper(), "00000000-0000-0000-0000-000000000000"):
+        with pytest.raises(Invalid, match="not an id"):
+            await house.people.add(taken, None)
+    with pytest.raises(Unauthorized):
+        await house.people.sign_in(OUTSIDER, "")

@@ -43,7 +43,7 @@ async def _crowd(house: House) -> list[BotSession]:
             house.clock.move(MINUTE if n % 3 else 0)
             await house.beat(_id(n), result={"outcome": ("success", "failed")[n % 2]})
     await house.beat(S1, of=BOB)
-    sessions = [await house.session(_id(n)) for n in range(60)]
+    sessions = [_listed(await house.session(_id(n))) for n in range(60)]
     return sorted(
         sessions,
         key=lambda one: (
@@ -54,13 +54,18 @@ async def _crowd(house: House) -> list[BotSession]:
     )
 
 
+def _listed(session: BotSession) -> BotSession:
+    """A session as a list has to know it; whose instance spoke last is no part of the document."""
+    return structs.replace(session, instance_id=None)
+
+
 async def _walk(house: House, limit: int, **which: Any) -> list[BotSession]:
     """All pages of a list, each as full as it may be."""
     found: list[BotSession] = []
     after: PageCursor | None = None
     while True:
         page, after = await house.queries.page(ALICE, limit=limit, after=after, **which)
-        found += page
+        found += map(_listed, page)
         assert len(page) == limit or after is None
         if after is None:
             return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -11,8 +11,7 @@ from botlight.model.event import Change
 from botlight.model.merge import Expiry, Intent, Report, Step, StopRequest, advance
 from botlight.model.report import Snapshot
 from botlight.model.session import Instant, SessionState
-from botlight.service.ports import Committed, User, Write
-from botlight.store.sqlite import SqliteStore
+from botlight.service.ports import Committed, Feed, Store, User, Write
 
 __all__ = ["ALICE", "BOB", "CHARLIE", "DAY", "HOUR", "MINUTE", "SECOND", "START", "Scribe", "report", "user"]
 
@@ -46,10 +45,14 @@ def report(session_id: str, owner: str = ALICE, instance: str = "i1", **fields: 
     return Report(user_id=owner, session_id=session_id, instance_id=instance, snapshot=snapshot)
 
 
+class Sessions(Store, Feed, Protocol):
+    """A store that announces what it saves."""
+
+
 class Scribe:
     """Writes sessions into a store. `now` is its clock: a test moves it."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: Sessions) -> None:
         self.store = store
         self.now = Instant(START)
 

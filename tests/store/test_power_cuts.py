@@ -70,7 +70,7 @@ async def compare(ledger: Ledger, store: SqliteStore) -> None:
         assert state.session.revision >= ledger.revisions[id_]
         assert state.newest_main is not None
         assert state.newest_main.counters == state.session.totals
-        jobs = await store.jobs(id_, None, 0, 10_000)
+        jobs = await store.jobs(id_, ALICE, None, 0, 10_000)
         assert [job.key for job in jobs] == [f"k{n}" for n in range(1, found[id_] + 1)]
     if ledger.position is not None:
         news = await store.board(SessionFilter(user_id=ALICE), 200, since=ledger.position)

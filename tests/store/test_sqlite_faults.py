@@ -41,7 +41,7 @@ class Faulty:
 
     async def found(self, session_id: str) -> int:
         """The sessions's jobs_found, as the store says."""
-        state = await self.store.session(session_id)
+        state = (await self.store.load([session_id])).states.get(session_id)
         return state.session.totals["jobs_found"] // 1_000_000 if state else 0
 
     def found_on_disk(self, session_id: str) -> int:

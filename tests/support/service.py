@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import ssl
@@ -12,12 +13,14 @@ import sys
 import time
 from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
+import apsw
+import asyncpg
 import httpx
 
 from botlight.cli.settings import Settings
@@ -161,8 +164,25 @@ class RunningService:
 
     @property
     def database(self) -> Path:
-        """The file of its store."""
-        return self.settings.database_path
+        """The file of its store, which is SQLite."""
+        path = self.settings.database_path
+        assert path is not None
+        return path
+
+    def by_hand(self, statement: str, **values: Any) -> None:
+        """Change one row of its store as somebody with a SQL shell does.
+
+        The statement is written for SQLite, in milliseconds and with `:names`; in PostgreSQL the tables of people are
+        in the schema `botlight`, which is looked into, and what an instant is made of is `instant(:ms)`.
+        """
+        if self.settings.on_postgres:
+            _finished(_by_hand(self.settings.database_url, statement, values))
+            return
+        with closing(apsw.Connection(str(self.database))) as connection:
+            connection.set_busy_timeout(5000)
+            connection.create_scalar_function("instant", _instant)
+            connection.execute(statement, values)
+            assert connection.changes() == 1
 
     @property
     def said(self) -> str:
@@ -222,6 +242,22 @@ class RunningService:
         """Ask the process to end and wait for it; answers its exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout_s)
+
+
+def _instant(*values: Any) -> Any:
+    return values[0]
+
+
+async def _by_hand(url: str, statement: str, values: dict[str, Any]) -> None:
+    connection = await asyncpg.connect(url, server_settings={"search_path": "public, botlight"})
+    try:
+        names = list(values)
+        for n, name in enumerate(names, 1):
+            statement = statement.replace(f":{name}", f"${n}")
+        statement = re.sub(r"instant\((\$\d)\)", r"(timestamptz 'epoch' + \1::bigint * interval '1 ms')", statement)
+        assert await connection.execute(statement, *values.values()) in ("UPDATE 1", "DELETE 1")
+    finally:
+        await connection.close()
 
 
 def _finished(work: Coroutine[Any, Any, T]) -> T:

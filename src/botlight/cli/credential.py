@@ -22,8 +22,8 @@ __all__ = ["Loan", "credential", "give_back", "has_own_store", "lend"]
 
 
 def has_own_store(settings: Settings) -> bool:
-    """Whether this person may read and write the store that the settings name."""
-    return os.access(settings.database_path, os.R_OK | os.W_OK)
+    """Whether this person may read and write the store that the settings name; with PostgreSQL, who knows its address."""
+    return settings.database_path is None or os.access(settings.database_path, os.R_OK | os.W_OK)
 
 
 class Loan(Struct, frozen=True, kw_only=True):
@@ -48,6 +48,8 @@ async def lend(settings: Settings, url: str, *, name: str, scope: Scope, life: t
         raise Trouble(f"A token is needed, since the service {where}.")
     expires_at = Instant(int((time.time() + life.total_seconds()) * 1000))
     async with open_access(settings) as (people, tokens):
+        if not people.managed_here:
+            raise Trouble("A token is needed, since people are managed in the Supabase project.")
         users = await people.all()
         if not users:
             raise Trouble("Nobody has an account yet; `botlight link` makes the first one.")

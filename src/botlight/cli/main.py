@@ -10,7 +10,9 @@ import typer
 from botlight import __version__
 from botlight.cli.commands import access
 from botlight.cli.commands.backup import backup
+from botlight.cli.commands.copy import copy
 from botlight.cli.commands.doctor import doctor
+from botlight.cli.commands.migrate import migrate
 from botlight.cli.commands.open import open_page
 from botlight.cli.commands.run import run
 from botlight.cli.commands.serve import serve
@@ -62,6 +64,8 @@ app.add_typer(access.users)
 app.add_typer(access.tokens)
 app.command()(access.link)
 app.command()(backup)
+app.command()(migrate)
+app.command()(copy)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ DatabaseUrl = Annotated[
     typer.Option(
         "--database-url",
         metavar="URL",
-        help="The store's file, as sqlite:///absolute/path. [BOTLIGHT_DATABASE_URL]",
+        help="The store: sqlite:///absolute/path or postgresql://… [BOTLIGHT_DATABASE_URL]",
         show_default=False,
     ),
 ]

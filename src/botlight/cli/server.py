@@ -6,20 +6,28 @@ import asyncio
 import errno
 import gc
 import logging
+import multiprocessing
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final
 
 import uvicorn
 
+from botlight.cli.fleet import Fleet
+from botlight.cli.issuer_settings import trusted_issuer
 from botlight.cli.logs import start_logging
 from botlight.cli.settings import Settings
-from botlight.cli.wiring import Service, open_service
+from botlight.cli.wiring import Service, open_access, open_service
 from botlight.edge.protocol import Protocol
 from botlight.edge.supabase.connection import protocol_for
+from botlight.model.errors import Refusal
+from botlight.service.people import People
+from botlight.store.errors import CannotOpen
+from botlight.store.postgres.examination import examine
 
 __all__ = ["CannotListen", "serve"]
 
@@ -54,10 +62,40 @@ def serve(settings: Settings, *, say: Callable[[str], None], vfs: str | None = N
         CannotOpen: the store cannot be opened.
     """
     settings.check_bind()
+    settings.check_workers()
     start_logging(settings.log_level)
-    with ExitStack() as closing, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with ExitStack() as closing:
         sockets = _bind(settings, closing)
-        runner.run(_serve(settings, sockets, say, vfs))
+        port = sockets[0].getsockname()[1]
+        if settings.workers > 1:
+            # Whatever is wrong with settings or database is said once, and not by each worker.
+            trusted_issuer(settings)
+            asyncio.run(examine(settings.database_url))
+            Fleet(settings, sockets, _work).run(lambda: asyncio.run(_introduce_fleet(settings, port, say)))
+            return
+
+        async def introduce(people: People) -> None:
+            await _introduce(settings, port, people, say)
+
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(settings, sockets, introduce, vfs))
+
+
+def _work(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
+    """What a worker of a fleet does; it ends with its parent."""
+    start_logging(settings.log_level)
+    for listening in sockets:
+        listening.setblocking(False)
+
+    async def introduce(_people: People) -> None:
+        ready()
+
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(settings, sockets, introduce, None))
+    except (CannotOpen, Refusal) as error:  # the parent tries again, with some patience
+        log.error("%s", error)  # noqa: TRY400  a sentence for the person who reads the log
+        sys.exit(1)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -68,7 +106,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(settings: Settings, sockets: list[socket.socket], say: Callable[[str], None], vfs: str | None) -> None:
+async def _serve(
+    settings: Settings,
+    sockets: Sequence[socket.socket],
+    introduce: Callable[[People], Awaitable[None]],
+    vfs: str | None,
+) -> None:
     port = sockets[0].getsockname()[1]
     async with open_service(settings, settings.doors(port), vfs=vfs) as service:
         server = _Server(_config(service))
@@ -81,12 +124,13 @@ async def _serve(settings: Settings, sockets: list[socket.socket], say: Callable
 
         for number in (signal.SIGINT, signal.SIGTERM):
             _on_signal(loop, number, end)
-        await _introduce(settings, port, service, say)
+        _end_with_parent(loop, end)
+        await introduce(service.people)
         gc.freeze()
         gc.set_threshold(
             20_000, 20, 50
         )  # a request leaves no cycles; looking for them every 700 objects is for nothing
-        await server.serve(sockets)
+        await server.serve(list(sockets))
 
 
 def _config(service: Service) -> uvicorn.Config:
@@ -111,11 +155,30 @@ def _on_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals, end: Cal
         signal.signal(number, lambda got, _: loop.call_soon_threadsafe(end, got))
 
 
-async def _introduce(settings: Settings, port: int, service: Service, say: Callable[[str], None]) -> None:
+def _end_with_parent(loop: asyncio.AbstractEventLoop, end: Callable[[int], None]) -> None:
+    """A worker whose parent was killed has nobody who would end it."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        with suppress(RuntimeError):  # the loop has ended by itself
+            loop.call_soon_threadsafe(end, signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+async def _introduce_fleet(settings: Settings, port: int, say: Callable[[str], None]) -> None:
+    async with open_access(settings) as (people, _):
+        await _introduce(settings, port, people, say)
+
+
+async def _introduce(settings: Settings, port: int, people: People, say: Callable[[str], None]) -> None:
     address = settings.public_url or f"http://{settings.addresses[0]}:{port}"
     say(f"Botlight is at {address}/")
-    if all(user.elsewhere for user in await service.people.all()):
-        secret = await service.people.link()
+    if people.managed_here and all(user.elsewhere for user in await people.all()):
+        secret = await people.link()
         say(f"Sign in once with {address}/link#{secret} (good for 10 minutes; `botlight link` prints a new one)")
 
 

@@ -24,6 +24,7 @@ __all__ = ["FLAGS", "LOG_LEVELS", "SettingError", "Settings"]
 LOG_LEVELS = ("debug", "info", "warning", "error")
 METRICS = ("loopback", "open")
 T = TypeVar("T")
+POSTGRES = ("postgresql://", "postgres://")
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 3000
 
@@ -37,6 +38,7 @@ FLAGS = {
     "BOTLIGHT_TRUSTED_PROXIES": "--trusted-proxies",
     "BOTLIGHT_METRICS": "--metrics",
     "BOTLIGHT_RETENTION_DAYS": "--retention-days",
+    "BOTLIGHT_WORKERS": "--workers",
     "BOTLIGHT_LOG_LEVEL": "--log-level",
     "BOTLIGHT_SUPABASE_URL": "--supabase-url",
     "BOTLIGHT_JWT_ISSUER": "--jwt-issuer",
@@ -71,6 +73,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     metrics_open: bool = False
     retention_days: int | None = None  # None: keep for ever
+    workers: int = 1
     log_level: str = "info"
     # Whose tokens are accepted as a person's identity: as they were typed, `trusted_issuer` checks them together.
     supabase_url: str | None = None
@@ -104,6 +107,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             trusted_proxies=tuple(_each("BOTLIGHT_TRUSTED_PROXIES", text, _network)),
             metrics_open=_one_of("BOTLIGHT_METRICS", text("BOTLIGHT_METRICS"), METRICS, "loopback") == "open",
             retention_days=_whole("BOTLIGHT_RETENTION_DAYS", text("BOTLIGHT_RETENTION_DAYS"), 1, 36_500, None),
+            workers=_whole("BOTLIGHT_WORKERS", text("BOTLIGHT_WORKERS"), 1, 64, 1),
             log_level=_one_of("BOTLIGHT_LOG_LEVEL", text("BOTLIGHT_LOG_LEVEL"), LOG_LEVELS, "info"),
             supabase_url=text("BOTLIGHT_SUPABASE_URL") or None,
             jwt_issuer=text("BOTLIGHT_JWT_ISSUER") or None,
@@ -114,9 +118,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         )
 
     @property
-    def database_path(self) -> Path:
-        """The file of the SQLite store."""
-        return Path(url2pathname(_path_of(urlsplit(self.database_url))))
+    def database_path(self) -> Path | None:
+        """The file of the SQLite store; None: the store is PostgreSQL."""
+        return None if self.on_postgres else Path(url2pathname(_path_of(urlsplit(self.database_url))))
+
+    @property
+    def on_postgres(self) -> bool:
+        """Whether the store is PostgreSQL, and no file."""
+        return self.database_url.startswith(POSTGRES)
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -145,6 +154,19 @@ class Settings(Struct, frozen=True, kw_only=True):
             metrics_open=self.metrics_open,
         )
 
+    def check_workers(self) -> None:
+        """Refuse several processes where one file has one writer.
+
+        Raises:
+            SettingError: more than one worker, and the store is SQLite.
+        """
+        if self.workers > 1 and not self.on_postgres:
+            raise SettingError(
+                "BOTLIGHT_WORKERS",
+                f"{self.workers} processes need PostgreSQL (BOTLIGHT_DATABASE_URL=postgresql://…), since one process "
+                "writes a SQLite file. One takes thousands of heartbeats a second.",
+            )
+
     def check_bind(self) -> None:
         """Refuse to listen beyond this machine where tokens and cookies would travel readable.
 
@@ -169,16 +191,33 @@ def _database_url(text: str, environment: Mapping[str, str]) -> str:
         base = Path(environment.get("XDG_DATA_HOME", ""))
         folder = base if base.is_absolute() else Path.home() / ".local" / "share"
         return (folder / "botlight" / "botlight.db").as_uri().replace("file:", "sqlite:", 1)
-    expected = "expected sqlite:///absolute/path/to/file.db."
-    scheme, colon, _ = text.partition(":")
-    if colon and scheme.lower() in ("postgres", "postgresql"):
-        raise SettingError(name, f"this version stores in SQLite only; {expected}")
+    if text.startswith(POSTGRES):
+        return _postgres_url(text)
+    expected = "expected sqlite:///absolute/path/to/file.db or postgresql://name:password@host:5432/database."
     if not text.startswith("sqlite:"):
         raise SettingError(name, expected)
     url = _split(name, text, expected)
     path = _path_of(url)
     if url.netloc or url.query or url.fragment or not path.startswith("/") or path.endswith("/"):
         raise SettingError(name, f"{expected} (Three slashes and no host; %3F for a ? in the path.)")
+    return text
+
+
+def _postgres_url(text: str) -> str:
+    """Whatever the driver understands; what is checked here are the marks of a password that was not encoded."""
+    name = "BOTLIGHT_DATABASE_URL"
+    expected = (
+        "expected postgresql://name:password@host:5432/database, with what is special in the password written as in "
+        "%40 for @, %23 for #, %2F for /, %3F for ?, %25 for %."
+    )
+    if not text.isprintable() or " " in text:
+        raise SettingError(name, expected)
+    try:
+        url = urlsplit(text)
+    except ValueError:
+        raise SettingError(name, expected) from None
+    if url.fragment or "@" in url.path or "@" in url.query or url.netloc.count("@") > 1:
+        raise SettingError(name, expected)
     return text
 
 

@@ -18,9 +18,9 @@ from msgspec import Struct
 
 from botlight.model.access import Principal, Scope
 from botlight.model.command import Command, stop_command
-from botlight.model.errors import TooManyStreams
+from botlight.model.errors import TooManyStreams, Unavailable
 from botlight.realtime.subscription import Delivery, Place, Subscription
-from botlight.service.ports import Committed, Feed
+from botlight.service.ports import Audience, Committed, Feed
 
 __all__ = ["BotReader", "Bounds", "Hub", "Reader"]
 
@@ -100,8 +100,7 @@ class Hub:
         self._closing = False
         self._place = Place(0, feed.position())
         self._places: OrderedDict[str, int] = OrderedDict({self._place.position: 0})
-        self._waiting: list[asyncio.Future[None]] = []
-        feed.listen(self.publish)
+        feed.listen(self.publish, self.audience)
 
     # -- readers -------------------------------------------------------------------------------------------------
 
@@ -186,10 +185,14 @@ class Hub:
         bots = sum(n for key, n in self._open.items() if key.startswith("bots "))
         return self._open.total() - sockets - bots, sockets, bots
 
+    def audience(self) -> Audience:
+        """Whose changes somebody waits for."""
+        return Audience(self._people.keys(), self._bots.keys())
+
     # -- changes -------------------------------------------------------------------------------------------------
 
     def publish(self, committed: Committed) -> None:
-        """Hand a committed transaction to those who may see it."""
+        """Hand a committed transaction to those who may see it; at a reset everybody comes back for a new list."""
         place = self._next_place(committed.position)
         touched: set[Subscription] = set()
         for change in committed.changes:
@@ -208,6 +211,8 @@ class Hub:
                 touched.add(subscription)
             for _, bot in tuple(self._bots.get(removal.session_id, {}).values()):
                 bot.close()
+        if committed.reset:
+            self._close_all()
         for subscription in touched:
             subscription.wake()
 
@@ -217,26 +222,28 @@ class Hub:
         self._places[position] = self._place.number
         if len(self._places) > PLACES:
             self._places.popitem(last=False)
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
         return self._place
+
+    def _close_all(self) -> None:
+        for people in tuple(self._people.values()):
+            for subscription in tuple(people.values()):
+                subscription.close()
+        for bots in tuple(self._bots.values()):
+            for _, bot in tuple(bots.values()):
+                bot.close()
 
     async def place_of(self, position: str) -> int:
         """The number of the announcement up to which a list of this position, just read, holds everything.
 
-        A list can be read a moment before what it shows is announced: then that is waited for. A position that the
-        feed does not name within a second (another process wrote meanwhile) has no number: 0, and the reader may be
-        told something twice.
+        A list can be read a moment before what it shows is announced: then that is waited for, a second at most
+        (another process may have written meanwhile, and announces nothing here). What is not known to be in the list
+        the reader may be told twice.
         """
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, Unavailable):
             async with asyncio.timeout(ANNOUNCED_WITHIN_S):
-                while position not in self._places:
-                    announced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                    self._waiting.append(announced)
-                    await announced
-        return self._places.get(position, 0)
+                await self._feed.reach(position)
+        covered = (number for known, number in reversed(self._places.items()) if self._feed.covers(position, known))
+        return next(covered, 0)
 
     # -- time ----------------------------------------------------------------------------------------------------
 

@@ -61,13 +61,13 @@ class Control:
             Unknown: not this person's.
             Live: it has not ended.
         """
-        state = await in_time(self._store.session(session_id))
+        state = await in_time(self._store.session(session_id, principal.user_id))
         if state is None or not principal.sees(state.session):
             raise Unknown
         committed = await in_time(self._store.delete([session_id]))
         self._feed.ring(committed)  # what others deleted meanwhile is in it too
         if session_id not in {removal.session_id for removal in committed.removals}:
-            if await in_time(self._store.session(session_id)) is None:
+            if await in_time(self._store.session(session_id, principal.user_id)) is None:
                 raise Unknown  # somebody else was faster
             raise Live("A session that has not ended cannot be deleted; stop or close it first.")
         log.info("session deleted", extra={"session_id": session_id, "user_id": principal.user_id})

@@ -15,7 +15,7 @@ from botlight.model.errors import Invalid, Unauthorized, Unknown
 from botlight.model.identity import is_id
 from botlight.model.session import Instant
 from botlight.service.patience import in_time
-from botlight.service.ports import Access, Clock, User
+from botlight.service.ports import Access, Clock, RejectedWrite, User
 from botlight.service.secret import hash_of, new_secret
 
 __all__ = ["LINK_MS", "SIGN_IN_MS", "People"]
@@ -41,6 +41,11 @@ class People:
         self._turn = asyncio.Semaphore(HASHES_AT_ONCE)
         self._nobody = ""
 
+    @property
+    def managed_here(self) -> bool:
+        """Whether people are added here; false: they are a Supabase project's."""
+        return self._access.manages_people
+
     async def all(self) -> Sequence[User]:
         """Everybody, oldest first."""
         return await in_time(self._access.users())
@@ -53,15 +58,17 @@ class People:
         """
         user = await in_time(self._access.user_named(name))
         if user is None:
-            raise Unknown(f"There is no user {name!r}.")
+            what = "user" if self.managed_here else "person with this id or e-mail in the Supabase project:"
+            raise Unknown(f"There is no {what} {name!r}.")
         return user
 
     async def add(self, name: str, password: str | None) -> User:
         """Add a person. The first one runs the service (`operator`).
 
         Raises:
-            Invalid: the name is empty, too long, taken or an id, the password too short.
+            Invalid: the name is empty, too long, taken or an id, the password too short; or people are managed elsewhere.
         """
+        self._check_managed()
         if not 1 <= len(name.strip()) <= MAX_NAME or name != name.strip():
             raise Invalid(f"name: expected 1 to {MAX_NAME} characters without spaces around.")
         if is_id(name):
@@ -83,7 +90,13 @@ class People:
         await in_time(self._access.settle(user_id, self._clock.now()))
 
     async def set_password(self, name: str, password: str) -> None:
-        """Set a password; every sign-in of that person ends."""
+        """Set a password; every sign-in of that person ends.
+
+        Raises:
+            Unknown: nobody has that name.
+            Invalid: the password is too short; or people are managed elsewhere.
+        """
+        self._check_managed()
         user = await self.named(name)
         await in_time(self._access.set_password(user.id, await self._hash(password)))
 
@@ -111,7 +124,10 @@ class People:
         else:
             user = await self.named(name)
         secret = new_secret()
-        await in_time(self._access.add_link(user.id, hash_of(secret), Instant(self._clock.now() + LINK_MS)))
+        try:
+            await in_time(self._access.add_link(user.id, hash_of(secret), Instant(self._clock.now() + LINK_MS)))
+        except RejectedWrite as refused:
+            raise Unknown("There is no such person.") from refused
         return secret
 
     async def sign_in_by_link(self, secret: str) -> tuple[User, str]:
@@ -124,6 +140,10 @@ class People:
         if user is None:
             raise Unauthorized("This link was used or has expired; `botlight link` prints a new one.")
         return user, await self._admit(user)
+
+    def _check_managed(self) -> None:
+        if not self.managed_here:
+            raise Invalid("People are managed in the Supabase project: add them, and set passwords, there.")
 
     async def _admit(self, user: User) -> str:
         secret, sign_in_id, now = new_secret(), str(uuid4()), self._clock.now()

@@ -6,6 +6,7 @@ The user of an interface owns it; adapters live in `botlight.store`. All instant
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from botlight.model.session import BotSession, Instant, SessionState, Status
 
 __all__ = [
     "Access",
+    "Audience",
     "Board",
     "Clock",
     "Committed",
@@ -66,6 +68,7 @@ class Committed(Struct, frozen=True, kw_only=True):
     position: str  # of a reader that has seen this and everything before
     changes: Sequence[Change] = ()
     removals: Sequence[Removal] = ()
+    reset: bool = False  # more may have changed than is said: whoever follows begins anew, with a list
 
 
 class Board(Struct, frozen=True, kw_only=True):
@@ -132,8 +135,8 @@ class Store(Protocol):
     async def delete(self, session_ids: Collection[str]) -> Committed:
         """Remove ended sessions with all that hangs on them; live ones stay. Each leaves a tombstone."""
 
-    async def session(self, session_id: str) -> SessionState | None:
-        """One session with all its instances."""
+    async def session(self, session_id: str, user_id: str) -> SessionState | None:
+        """One session with all its instances, if it is this person's."""
 
     async def board(self, which: SessionFilter, limit: int, *, since: str | None = None) -> Board:
         """The list, or what changed in it since a position; a position that means nothing gets the whole list."""
@@ -141,17 +144,25 @@ class Store(Protocol):
     async def page(self, which: SessionFilter, limit: int, after: PageCursor | None) -> Sequence[BotSession]:
         """One page of the list."""
 
-    async def timeline(self, session_id: str, after: int, limit: int) -> Sequence[Fact]:
-        """Facts with `n` above `after`, oldest first."""
+    async def timeline(self, session_id: str, user_id: str, after: int, limit: int) -> Sequence[Fact]:
+        """Facts of a session, if it is this person's, with `n` above `after`, oldest first."""
 
-    async def jobs(self, session_id: str, outcome: str | None, after: int, limit: int) -> Sequence[JobOutcome]:
-        """Each job under its strongest outcome (applied > failed > skipped), oldest first; `outcome` keeps one kind."""
+    async def jobs(
+        self, session_id: str, user_id: str, outcome: str | None, after: int, limit: int
+    ) -> Sequence[JobOutcome]:
+        """Each job of a session, if it is this person's, under its strongest outcome, oldest first.
+
+        Applied is stronger than failed, failed than skipped; `outcome` keeps one kind, `n` is above `after`.
+        """
 
     async def expired(self, now: Instant, hearing_since: Instant, after: str, limit: int) -> Sequence[str]:
-        """Ids above `after`, sorted, of open sessions whose lease ran out while the service could hear."""
+        """Ids above `after`, sorted, of open sessions whose lease ran out while the service could hear.
+
+        Where several servers share a store, one of them is told of these at a time: the one whose turn `tick` found.
+        """
 
     async def tick(self, now: Instant) -> Instant | None:
-        """Note that the reaper looks now; answers when it last did."""
+        """Note that the reaper looks now; answers when one last did, in whatever process."""
 
     async def prunable(self, ended_before: Instant, limit: int) -> Sequence[str]:
         """Ids of sessions that ended before an instant."""
@@ -163,11 +174,21 @@ class Store(Protocol):
         """Return only when a change committed now would be announced."""
 
 
+class Audience(Struct, frozen=True):
+    """Whose changes somebody waits for: all sessions of these people, and these sessions."""
+
+    people: AbstractSet[str]
+    sessions: AbstractSet[str]
+
+
 class Feed(Protocol):
     """Committed changes, in order."""
 
-    def listen(self, sink: Callable[[Committed], None]) -> None:
-        """Call the sink with every committed transaction, on the event loop, in the order of their positions."""
+    def listen(self, sink: Callable[[Committed], None], audience: Callable[[], Audience] | None = None) -> None:
+        """Call the sink with every committed transaction, on the event loop, in the order of their positions.
+
+        `audience` answers whom it has readers for at the moment: what is of nobody among them may be left out.
+        """
 
     def ring(self, committed: Committed) -> None:
         """Announce what `Store.save` or `delete` answered, as soon as all before it is announced.
@@ -177,6 +198,16 @@ class Feed(Protocol):
 
     def position(self) -> str:
         """The position of a reader that has seen everything announced so far."""
+
+    def covers(self, position: str, announced: str) -> bool:
+        """Whether a list of a position holds all that was announced up to another one; false where nobody can tell."""
+
+    async def reach(self, position: str) -> None:
+        """Return when all that a list of this position holds was announced; that may be never.
+
+        Raises:
+            Unavailable: nobody can tell.
+        """
 
 
 class User(Struct, frozen=True, kw_only=True):
@@ -221,6 +252,10 @@ class Credential(Struct, frozen=True, kw_only=True):
 
 class Access(Protocol):
     """People and what lets them in, durable."""
+
+    @property
+    def manages_people(self) -> bool:
+        """Whether people are added here; false: somebody else's accounts are named, by id."""
 
     async def users(self) -> Sequence[User]:
         """Everybody, oldest first."""

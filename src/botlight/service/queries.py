@@ -61,7 +61,7 @@ class Queries:
 
     async def state(self, principal: Principal, session_id: str) -> SessionState:
         """One session with its instances."""
-        state = await in_time(self._store.session(session_id))
+        state = await in_time(self._store.session(session_id, principal.user_id))
         if state is None or not principal.sees(state.session):
             raise Unknown("There is no such session.")
         return state
@@ -69,14 +69,14 @@ class Queries:
     async def timeline(self, principal: Principal, session_id: str, after: int, limit: int) -> Sequence[Fact]:
         """Facts of a session, oldest first, `n` above `after`."""
         await self.state(principal, session_id)
-        return await in_time(self._store.timeline(session_id, after, limit))
+        return await in_time(self._store.timeline(session_id, principal.user_id, after, limit))
 
     async def jobs(
         self, principal: Principal, session_id: str, outcome: str | None, after: int, limit: int
     ) -> Sequence[JobOutcome]:
         """The proof list: each job under its strongest outcome, oldest first, `n` above `after`."""
         await self.state(principal, session_id)
-        return await in_time(self._store.jobs(session_id, outcome, after, limit))
+        return await in_time(self._store.jobs(session_id, principal.user_id, outcome, after, limit))
 
     @staticmethod
     def _mine(principal: Principal, ended_since: int) -> SessionFilter:

@@ -15,7 +15,7 @@ from typing import Final
 from uuid import uuid4
 
 from botlight.model.access import Principal, Scope
-from botlight.model.errors import Invalid, Unauthorized, Unknown
+from botlight.model.errors import Invalid, Refusal, Unauthorized, Unknown
 from botlight.model.session import Instant
 from botlight.service.origin import exact_origin
 from botlight.service.patience import in_time
@@ -160,6 +160,9 @@ class Tokens:
         try:
             if used:
                 await in_time(self._access.used(used, self._clock.now()))
+        except Refusal as refusal:
+            self._used |= used
+            log.warning("the use of tokens could not be noted", extra={"reason": str(refusal)})
         except Exception:
             self._used |= used
             log.exception("the use of tokens could not be noted")

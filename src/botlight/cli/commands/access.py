@@ -36,7 +36,12 @@ PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")
 ]
 Whose = Annotated[
-    str | None, typer.Option("--user", metavar="NAME", help="Whose; may be left out while there is one person.")
+    str | None,
+    typer.Option(
+        "--user",
+        metavar="NAME",
+        help="Whose; may be left out while there is one person. With Supabase an id or an e-mail.",
+    ),
 ]
 Owner = Annotated[
     str | None,
@@ -65,10 +70,13 @@ def add_user(
       botlight user add ada
       botlight user add ada --password-stdin < password.txt
     """  # noqa: D301  \b keeps the examples' lines
+    settings = store_settings(database_url)
+    if settings.on_postgres:
+        run(_managed_here(settings))  # before anybody types a password for nothing
     password = None if no_password else _password(from_stdin=password_stdin)
 
     async def add() -> User:
-        async with open_access(store_settings(database_url)) as (people, _):
+        async with open_access(settings) as (people, _):
             return await people.add(name, password)
 
     user = run(add())
@@ -87,6 +95,7 @@ def set_password(name: Name, database_url: DatabaseUrl = None, password_stdin: P
 
     async def known() -> None:
         async with open_access(settings) as (people, _):
+            _check_managed(people)
             await people.named(name)
 
     async def change(password: str) -> None:
@@ -109,6 +118,7 @@ def list_users(database_url: DatabaseUrl = None) -> None:
 
     async def everybody() -> list[User]:
         async with open_access(store_settings(database_url)) as (people, _):
+            _check_managed(people)
             return list(await people.all())
 
     table = _table("NAME", "SINCE", "SIGNS IN", "RUNS THE SERVICE")
@@ -234,14 +244,26 @@ def link(user: Whose = None, database_url: DatabaseUrl = None) -> None:
 async def fresh_link(settings: Settings, user: str | None, base: str | None = None) -> str:
     """The address of a new one-time link, below `base` or what people type."""
     async with open_access(settings) as (people, _):
-        if user is None and len(await _own(people)) > 1:
+        if user is None and (not people.managed_here or len(await _own(people)) > 1):
             user = (await _person(people, None)).name
         return f"{base or settings.shown_url}/link#{await people.link(user)}"
+
+
+async def _managed_here(settings: Settings) -> None:
+    async with open_access(settings) as (people, _):
+        _check_managed(people)
+
+
+def _check_managed(people: People) -> None:
+    if not people.managed_here:
+        raise Trouble("People are managed in the Supabase project: add them, list them and set their passwords there.")
 
 
 async def _person(people: People, name: str | None) -> User:
     if name is not None:
         return await people.named(name)
+    if not people.managed_here:
+        raise Trouble("--user: expected the id or e-mail of one of the people of the Supabase project.")
     everybody = await _own(people)
     if not everybody:
         raise Trouble("Nobody has an account yet; `botlight user add` or `botlight link` makes the first one.")

@@ -33,8 +33,11 @@ def backup(
       botlight backup /mnt/backups/botlight-friday.db
     """  # noqa: D301  \b keeps the examples' lines
     settings = store_settings(database_url)
-    if not settings.database_path.exists():
-        raise Trouble(f"There is no store at {settings.database_path} yet.")
+    path = settings.database_path
+    if path is None:
+        raise Trouble("PostgreSQL has tools of its own for this: pg_dump, or the back-ups of whoever hosts it.")
+    if not path.exists():
+        raise Trouble(f"There is no store at {path} yet.")
     file = target or Path(f"botlight-{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}.db")
-    run(back_up(settings, file))
-    typer.echo(f"{settings.database_path} is copied to {file.absolute()} ({file.stat().st_size:,} bytes).")
+    run(back_up(path, file))
+    typer.echo(f"{path} is copied to {file.absolute()} ({file.stat().st_size:,} bytes).")

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -23,6 +24,7 @@ from botlight.cli.trouble import NoAnswer, NotBotlight, Refused, Trouble
 from botlight.issuer.source import NoKeys
 from botlight.model.access import Scope
 from botlight.store.errors import CannotOpen
+from botlight.store.postgres.examination import examine
 
 __all__ = ["doctor"]
 
@@ -77,6 +79,9 @@ class _Examination:
         self.wrong += 1
         typer.echo(f"WRONG  {what:<10} {words}")
 
+    def _slow(self, what: str, words: str) -> None:
+        typer.echo(f"slow   {what:<10} {words}")
+
     def _unknown(self, what: str, words: str) -> None:
         typer.echo(f"skip   {what:<10} {words}")
 
@@ -105,11 +110,26 @@ class _Examination:
                 self._ill("store", f"The service cannot write: {refusal} Its log says why: a full or read-only disk?")
         else:
             self._well("store", "The service can read and write it.")
-        if self._own:
-            self._space()
-
-    def _space(self) -> None:
         path = self._settings.database_path
+        if path is None:
+            await self._database()
+        elif self._own:
+            self._space(path)
+
+    async def _database(self) -> None:
+        """What this computer's own settings say of PostgreSQL: the service may run elsewhere and have others."""
+        try:
+            known = await examine(self._settings.database_url)
+        except CannotOpen as trouble:
+            self._ill("database", str(trouble))
+            return
+        self._well(
+            "database", f"PostgreSQL {known.server // 10_000} takes the login {known.login}, and its schema fits."
+        )
+        if known.warning:
+            self._slow("database", known.warning)
+
+    def _space(self, path: Path) -> None:
         free = shutil.disk_usage(path.parent).free
         words = f"{path} has {free // 1024**2:,} MB left on its disk."
         if free < FULL_BELOW:

@@ -46,6 +46,9 @@ def serve(
         str | None,
         typer.Option(metavar="DAYS", help="Forget ended sessions after so long (never). [BOTLIGHT_RETENTION_DAYS]"),
     ] = None,
+    workers: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Processes that answer (1); PostgreSQL. [BOTLIGHT_WORKERS]")
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option(metavar="|".join(LOG_LEVELS), help="What the log holds (info). [BOTLIGHT_LOG_LEVEL]")
     ] = None,
@@ -77,7 +80,8 @@ def serve(
 ) -> None:
     """Run the service until Ctrl-C or SIGTERM.
 
-    Keeps everything in one SQLite file and needs nothing else. The first start prints a one-time link that signs you in.
+    Keeps everything in one SQLite file and needs nothing else; with a postgresql:// address in that database (`botlight
+    migrate` first). The first start prints a one-time link that signs you in.
     A flag beats the variable in brackets; without either the value in parentheses holds. Beyond this machine it is to be
     reached through a proxy that speaks TLS.
 
@@ -85,6 +89,7 @@ def serve(
     Examples:
       botlight serve
       botlight serve --port 3001 --database-url sqlite:///srv/botlight/botlight.db
+      botlight serve --database-url postgresql://bots@localhost/bots --workers 3
       botlight serve --host 0.0.0.0 --public-url https://bots.example.org --trusted-proxies 10.0.0.7
     """  # noqa: D301  \b keeps the examples' lines
     said = {
@@ -97,6 +102,7 @@ def serve(
         "BOTLIGHT_TRUSTED_PROXIES": trusted_proxies,
         "BOTLIGHT_METRICS": metrics,
         "BOTLIGHT_RETENTION_DAYS": retention_days,
+        "BOTLIGHT_WORKERS": workers,
         "BOTLIGHT_LOG_LEVEL": log_level,
         "BOTLIGHT_SUPABASE_URL": supabase_url,
         "BOTLIGHT_JWT_ISSUER": jwt_issuer,

@@ -29,6 +29,11 @@ class SqliteAccess:
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
 
+    @property
+    def manages_people(self) -> bool:
+        """Whether people are added here: always."""
+        return True
+
     async def users(self) -> Sequence[User]:
         """Everybody, oldest first."""
         return [user_from(row) for row in await self._rows("users")]

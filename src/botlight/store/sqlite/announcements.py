@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import deque
@@ -11,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from botlight.service.ports import Committed
+from botlight.store.sqlite.positions import is_after
 
 __all__ = ["Announcements"]
 
@@ -36,10 +38,17 @@ class Announcements:
         self.position = position
         self._sinks: list[Callable[[Committed], None]] = []
         self._awaited: deque[_Awaited] = deque()
+        self._announced = asyncio.Event()
 
     def listen(self, sink: Callable[[Committed], None]) -> None:
         """Call the sink with everything announced from now on."""
         self._sinks.append(sink)
+
+    async def reach(self, position: str) -> None:
+        """Return when everything up to a position of this life was announced."""
+        while not is_after(self.position, position):
+            self._announced.clear()
+            await self._announced.wait()
 
     def expect(self, committed: Committed) -> None:
         """Note a transaction; called in the order of the commits."""
@@ -60,6 +69,7 @@ class Announcements:
         while self._awaited and (self._awaited[0].rung or self._awaited[0].since < overdue):
             committed = self._awaited.popleft().committed
             self.position = committed.position
+            self._announced.set()
             for sink in self._sinks:
                 try:
                     sink(committed)

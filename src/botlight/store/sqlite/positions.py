@@ -14,7 +14,7 @@ import apsw
 
 from botlight.store.sqlite.sql import rows, value
 
-__all__ = ["BOOTS_KEPT", "begin_life", "position", "revision_of"]
+__all__ = ["BOOTS_KEPT", "begin_life", "is_after", "position", "revision_of"]
 
 BOOTS_KEPT: Final = 1000
 _POSITION: Final = re.compile(r"([0-9a-f]{8})\.([0-9]{1,18})")
@@ -31,6 +31,12 @@ def begin_life(connection: apsw.Connection) -> str:
 def position(boot: str, revision: int) -> str:
     """The position of a reader that has seen a revision of a life and all before it."""
     return f"{boot}.{revision}"
+
+
+def is_after(position: str, other: str) -> bool:
+    """Whether who stands at a position has seen all that was announced up to another one; false between two lives."""
+    here, there = _POSITION.fullmatch(position), _POSITION.fullmatch(other)
+    return here is not None and there is not None and here[1] == there[1] and int(here[2]) >= int(there[2])
 
 
 def revision_of(connection: apsw.Connection, since: str, current: int) -> int | None:

@@ -134,11 +134,14 @@ where user_id = :user and revision > :since
 order by revision limit :limit
 
 -- timeline: Facts above a number, oldest first.
-select n, at, kind, instance_id, data from facts where session_id = ?1 and n > ?2 order by n limit ?3
+select n, at, kind, instance_id, data from facts where session_id = ?1 and n > ?2
+  and exists (select 1 from bot_sessions where id = ?1 and user_id = ?4)
+order by n limit ?3
 
 -- jobs: Each job under its strongest outcome, oldest first; the alphabet happens to sort outcomes by strength.
 select n, at, key, outcome, title, company, url, reason, credits from jobs
 where session_id = :id and n > :after and (:outcome is null or outcome = :outcome)
+  and exists (select 1 from bot_sessions where id = :id and user_id = :user)
   and not exists (select 1 from jobs stronger where stronger.session_id = jobs.session_id
     and stronger.key = jobs.key and stronger.outcome < jobs.outcome)
 order by n limit :limit

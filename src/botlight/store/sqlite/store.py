@@ -10,12 +10,13 @@ import apsw
 from botlight.model.event import Fact, JobOutcome
 from botlight.model.merge import CLOSED_AFTER_LOST_MS
 from botlight.model.session import BotSession, Instant, SessionState
-from botlight.service.ports import Board, Committed, Loaded, PageCursor, SessionFilter, Write
+from botlight.service.ports import Audience, Board, Committed, Loaded, PageCursor, SessionFilter, Write
 from botlight.store.sqlite import lists, loading
 from botlight.store.sqlite.announcements import Announcements
 from botlight.store.sqlite.cache import StateCache
 from botlight.store.sqlite.connection import transaction
 from botlight.store.sqlite.database import SqliteDatabase
+from botlight.store.sqlite.positions import is_after
 from botlight.store.sqlite.rows import fact_from, job_from
 from botlight.store.sqlite.saving import Saved
 from botlight.store.sqlite.sql import rows, value
@@ -77,9 +78,10 @@ class SqliteStore:
         saved = await self._database.writer.run(lambda connection: saver.delete(connection, session_ids), self._note)
         return saved.committed
 
-    async def session(self, session_id: str) -> SessionState | None:
-        """One session with all its instances."""
-        return (await self.load([session_id])).states.get(session_id)
+    async def session(self, session_id: str, user_id: str) -> SessionState | None:
+        """One session with all its instances, if it is this person's."""
+        state = (await self.load([session_id])).states.get(session_id)
+        return state if state is not None and state.session.user_id == user_id else None
 
     async def board(self, which: SessionFilter, limit: int, *, since: str | None = None) -> Board:
         """The list, or what changed in it since a position; a position that means nothing gets the whole list."""
@@ -90,14 +92,19 @@ class SqliteStore:
         """One page of the list."""
         return await self._read(lambda connection: lists.page(connection, which, limit, after))
 
-    async def timeline(self, session_id: str, after: int, limit: int) -> Sequence[Fact]:
-        """Facts with `n` above `after`, oldest first."""
-        asked = (session_id, after, limit)
+    async def timeline(self, session_id: str, user_id: str, after: int, limit: int) -> Sequence[Fact]:
+        """Facts of a session, if it is this person's, with `n` above `after`, oldest first."""
+        asked = (session_id, after, limit, user_id)
         return await self._read(lambda connection: [fact_from(row) for row in rows(connection, "timeline", asked)])
 
-    async def jobs(self, session_id: str, outcome: str | None, after: int, limit: int) -> Sequence[JobOutcome]:
-        """Each job under its strongest outcome (applied > failed > skipped), oldest first; `outcome` keeps one kind."""
-        asked = {"id": session_id, "outcome": outcome, "after": after, "limit": limit}
+    async def jobs(
+        self, session_id: str, user_id: str, outcome: str | None, after: int, limit: int
+    ) -> Sequence[JobOutcome]:
+        """Each job of a session, if it is this person's, under its strongest outcome, oldest first.
+
+        Applied is stronger than failed, failed than skipped; `outcome` keeps one kind.
+        """
+        asked = {"id": session_id, "user": user_id, "outcome": outcome, "after": after, "limit": limit}
         return await self._read(lambda connection: [job_from(row) for row in rows(connection, "jobs", asked)])
 
     async def expired(self, now: Instant, hearing_since: Instant, after: str, limit: int) -> Sequence[str]:
@@ -142,7 +149,7 @@ class SqliteStore:
         seen = await self._database.writer.run(self._database.saver.look, self._note)
         self._announcements.ring(seen.committed)
 
-    def listen(self, sink: Callable[[Committed], None]) -> None:
+    def listen(self, sink: Callable[[Committed], None], audience: Callable[[], Audience] | None = None) -> None:  # noqa: ARG002  they are at hand
         """Call the sink with every committed transaction, on the event loop, in the order of their positions."""
         self._announcements.listen(sink)
 
@@ -153,6 +160,17 @@ class SqliteStore:
     def position(self) -> str:
         """The position of a reader that has seen everything announced so far."""
         return self._announcements.position
+
+    def covers(self, position: str, announced: str) -> bool:
+        """Whether a list of a position holds all that was announced up to another one of the same life."""
+        return is_after(position, announced)
+
+    async def reach(self, position: str) -> None:
+        """Return when all that a list of this position holds was announced.
+
+        That is never where another process wrote to the file: it announces nothing here.
+        """
+        await self._announcements.reach(position)
 
     def _note(self, saved: Saved) -> None:
         """On the event loop, in the order of the commits."""

@@ -13,8 +13,9 @@ from botlight.model.errors import Refusal
 from botlight.model.merge import Report
 from botlight.model.session import BotSession, Instant, Status
 from botlight.service.ports import Board, PageCursor, SessionFilter
-from tests.store.memory import Memory
-from tests.store.scribe import ALICE, BOB, DAY, HOUR, MINUTE, SECOND, START, Scribe, report
+from tests.conformance.memory import Memory
+from tests.conformance.names import name_of, named, names_of
+from tests.conformance.scribe import ALICE, BOB, DAY, HOUR, MINUTE, SECOND, START, Scribe, report
 
 pytestmark = pytest.mark.anyio
 
@@ -28,8 +29,8 @@ def mine(**fields: Any) -> SessionFilter:
 
 
 def ids(sessions: Sequence[BotSession]) -> list[str]:
-    """In the order that they came."""
-    return [session.id for session in sessions]
+    """Their names, in the order that they came."""
+    return names_of(session.id for session in sessions)
 
 
 def cursor(session: BotSession) -> PageCursor:
@@ -88,7 +89,25 @@ async def test_the_board_shows_running_then_lost_then_ended_newest_first(memory:
     assert ids(board.sessions) == ["r2", "r3", "r1", "l2", "l1", "e2", "e1"]
     assert (board.replaces, board.more, list(board.removals)) == (True, False, [])
     assert ids((await memory.store.board(mine(user_id=BOB), LIMIT)).sessions) == ["bobs"]
-    assert ids((await memory.store.board(mine(user_id="nobody"), LIMIT)).sessions) == []
+    assert ids((await memory.store.board(mine(user_id=named("nobody")), LIMIT)).sessions) == []
+
+
+async def test_what_is_somebody_elses_does_not_exist(memory: Memory) -> None:
+    """Neither in a list nor by its id, with all that hangs on it; nobody at all has nothing."""
+    jobs = [{"key": "a", "outcome": "applied"}]
+    await memory.scribe.report("bobs", BOB, activity="secret", jobs=jobs)
+    bobs = named("bobs")
+    assert await memory.store.session(bobs, BOB) is not None
+    assert await memory.store.timeline(bobs, BOB, 0, 10)
+    assert await memory.store.jobs(bobs, BOB, None, 0, 10)
+    for other in (ALICE, named("nobody"), "no id at all"):
+        assert await memory.store.session(bobs, other) is None
+        assert list(await memory.store.timeline(bobs, other, 0, 10)) == []
+        assert list(await memory.store.jobs(bobs, other, None, 0, 10)) == []
+        theirs = mine(user_id=other)
+        assert list((await memory.store.board(theirs, LIMIT)).sessions) == []
+        assert list(await memory.store.page(theirs, LIMIT, None)) == []
+        assert list((await memory.store.board(mine(user_id=other, session_id=bobs), LIMIT)).sessions) == []
 
 
 async def test_the_board_has_a_bound_and_says_when_there_is_more(memory: Memory) -> None:
@@ -131,11 +150,11 @@ async def test_a_list_of_one_session_holds_that_one_or_nothing(memory: Memory) -
     await life(memory.scribe, "other", "running", 1)
     await life(memory.scribe, "old", "ended", 1)
     await life(memory.scribe, "bobs", "running", 1, BOB)
-    assert ids((await memory.store.board(mine(session_id="mine"), LIMIT)).sessions) == ["mine"]
-    assert ids((await memory.store.board(mine(session_id="bobs"), LIMIT)).sessions) == []
+    assert ids((await memory.store.board(mine(session_id=named("mine")), LIMIT)).sessions) == ["mine"]
+    assert ids((await memory.store.board(mine(session_id=named("bobs")), LIMIT)).sessions) == []
     late = Instant(START + DAY)
-    assert ids((await memory.store.board(mine(session_id="old", ended_since=late), LIMIT)).sessions) == []
-    assert ids(await memory.store.page(mine(session_id="mine"), 1, PageCursor(group=1, at=0, id=""))) == []
+    assert ids((await memory.store.board(mine(session_id=named("old"), ended_since=late), LIMIT)).sessions) == []
+    assert ids(await memory.store.page(mine(session_id=named("mine")), 1, PageCursor(group=1, at=0, id=""))) == []
 
 
 async def test_a_reader_that_missed_ten_changes_gets_those(memory: Memory) -> None:
@@ -158,7 +177,7 @@ async def test_a_reader_that_missed_ten_changes_gets_those(memory: Memory) -> No
 async def test_the_position_of_a_commit_covers_its_changes(memory: Memory) -> None:
     """A reader that was told of a transaction is not told of it again."""
     change = await memory.scribe.report("s1")
-    position = memory.store.position()
+    position = await memory.position()
     assert list((await memory.store.board(mine(), LIMIT, since=position)).sessions) == []
     await memory.scribe.report("s1", activity="searching")
     news = await memory.store.board(mine(), LIMIT, since=position)
@@ -182,11 +201,11 @@ async def test_a_removal_is_told_to_its_owner_alone(memory: Memory) -> None:
         await scribe.end(id_, owner)
     seen = await memory.store.board(mine(), LIMIT)
     await scribe.delete("s1", "s3")
-    memory.reopen()
+    await memory.reopen()
     for _ in range(2):
         news = await memory.store.board(mine(), LIMIT, since=seen.position)
         assert (news.replaces, ids(news.sessions)) == (False, [])
-        assert [removal.session_id for removal in news.removals] == ["s1"]
+        assert names_of(removal.session_id for removal in news.removals) == ["s1"]
     assert ids((await memory.store.board(mine(), LIMIT)).sessions) == ["s2"]
 
 
@@ -206,39 +225,28 @@ async def test_what_ended_long_ago_while_the_reader_was_away_is_told(memory: Mem
     assert news.sessions[0].status is Status.INTERRUPTED
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        "", ".", "0", "x.1", "{boot}", "{boot}.", "{boot}.-1", "{boot}.1e3", "{boot}.٣", "{boot}.1.1", " {boot}.1", "{boot}.1\n",
-        "{boot}.{future}", "{boot}.99999999999999999999999999", "00000000.1", "ffffffff.{now}", "' or 1=1", "\x00", "{BOOT}.1",
-    ],
-)  # fmt: skip
-async def test_a_position_that_means_nothing_gets_the_whole_list(memory: Memory, wrong: str) -> None:
+async def test_a_position_that_means_nothing_gets_the_whole_list(memory: Memory) -> None:
     """Malformed, of the future, of another life: never an error."""
     await memory.scribe.report("s1")
-    boot, now = memory.store.position().split(".")
-    since = wrong.format(boot=boot, BOOT=boot.upper() if boot.upper() != boot else "x", now=now, future=int(now) + 1)
-    board = await memory.store.board(mine(), LIMIT, since=since)
-    assert board.replaces
-    assert ids(board.sessions) == ["s1"]
+    useless = ["", ".", "0", "x.1", "' or 1=1", "\x00", *memory.useless(await memory.position())]
+    for since in useless:
+        board = await memory.store.board(mine(), LIMIT, since=since)
+        assert board.replaces, since
+        assert ids(board.sessions) == ["s1"]
 
 
 async def test_a_position_outlives_a_restart(memory: Memory) -> None:
-    """Of this life and of the ones before, up to what each gave out."""
-    scribe = memory.scribe
-    positions = [memory.store.position()]
+    """Of this life of the process and of the ones before, whatever each gave out."""
+    positions = [(0, await memory.position())]
     for n in range(3):
-        await scribe.report(f"s{n}")
-        positions.append(memory.store.position())
-        memory.reopen()
-        scribe = memory.scribe
-        positions.append(memory.store.position())
-    for position in positions:
+        await memory.scribe.report(f"s{n}")
+        positions.append((n + 1, await memory.position()))
+        await memory.reopen()
+        positions.append((n + 1, await memory.position()))
+    for seen, position in positions:
         board = await memory.store.board(mine(), LIMIT, since=position)
         assert not board.replaces
-        assert len(board.sessions) == 3 - int(position.split(".")[1])
-    boot = positions[1].split(".")[0]
-    assert (await memory.store.board(mine(), LIMIT, since=f"{boot}.3")).replaces
+        assert sorted(ids(board.sessions)) == [f"s{n}" for n in range(seen, 3)]
 
 
 async def test_a_position_below_the_floor_gets_the_whole_list(memory: Memory) -> None:
@@ -250,8 +258,8 @@ async def test_a_position_below_the_floor_gets_the_whole_list(memory: Memory) ->
     before = await memory.store.board(mine(), LIMIT)
     await scribe.delete("s1")
     after = await memory.store.board(mine(), LIMIT)
-    assert [removal.session_id for removal in (await memory.store.board(mine(), LIMIT, since=before.position)).removals]
-    await memory.store.forget(Instant(2**50))
+    assert (await memory.store.board(mine(), LIMIT, since=before.position)).removals
+    await memory.drop_history()
     assert (await memory.store.board(mine(), LIMIT, since=before.position)).replaces
     assert not (await memory.store.board(mine(), LIMIT, since=after.position)).replaces
 
@@ -261,20 +269,24 @@ async def test_an_embedded_list_names_nothing_outside_it(memory: Memory) -> None
     scribe = memory.scribe
     for id_, bot in (("s1", "shown"), ("s2", "shown"), ("s3", "hidden"), ("s4", "hidden")):
         await life(scribe, id_, "ended", 1, bot=bot)
-    for which, inside in ((mine(bot="shown"), {"s1", "s2"}), (mine(session_id="s1"), {"s1"})):
+    for which, inside in ((mine(bot="shown"), {"s1", "s2"}), (mine(session_id=named("s1")), {"s1"})):
         board = await memory.store.board(which, LIMIT)
         assert set(ids(board.sessions)) == inside
     bot_seen = (await memory.store.board(mine(bot="shown"), LIMIT)).position
-    one_seen = (await memory.store.board(mine(session_id="s1"), LIMIT)).position
+    one_seen = (await memory.store.board(mine(session_id=named("s1")), LIMIT)).position
     await scribe.report("s4", instance="i1", counters={"jobs_found": 5})
     await scribe.delete("s2", "s3")
     news = await memory.store.board(mine(bot="shown"), LIMIT, since=bot_seen)
-    assert (news.replaces, ids(news.sessions), [gone.session_id for gone in news.removals]) == (False, [], ["s2"])
-    news = await memory.store.board(mine(session_id="s1"), LIMIT, since=one_seen)
+    assert (news.replaces, ids(news.sessions), names_of(gone.session_id for gone in news.removals)) == (
+        False,
+        [],
+        ["s2"],
+    )
+    news = await memory.store.board(mine(session_id=named("s1")), LIMIT, since=one_seen)
     assert (news.replaces, ids(news.sessions), list(news.removals)) == (False, [], [])
     await scribe.delete("s1")
-    news = await memory.store.board(mine(session_id="s1"), LIMIT, since=one_seen)
-    assert [gone.session_id for gone in news.removals] == ["s1"]
+    news = await memory.store.board(mine(session_id=named("s1")), LIMIT, since=one_seen)
+    assert names_of(gone.session_id for gone in news.removals) == ["s1"]
 
 
 async def test_a_session_that_took_another_name_leaves_the_embedded_list(memory: Memory) -> None:
@@ -299,7 +311,7 @@ async def test_a_reader_cut_anywhere_ends_equal_to_the_store(memory: Memory) -> 
             scribe.now + dice.choice((SECOND, SECOND, SECOND, MINUTE, MINUTE, MINUTE, HOUR, 20 * HOUR))
         )
         id_, owner = f"s{dice.randrange(n // 10 + 4)}", ALICE if dice.random() < 0.8 else BOB
-        id_ = f"{owner}-{id_}"
+        id_ = f"{name_of(owner)}-{id_}"
         known.add(id_)
         intent = report(
             id_,
@@ -316,7 +328,7 @@ async def test_a_reader_cut_anywhere_ends_equal_to_the_store(memory: Memory) -> 
             for lost in await memory.store.expired(scribe.now, Instant(0), "", 50):
                 await scribe.expire(lost)
         if dice.random() < 0.02:
-            memory.reopen()
+            await memory.reopen()
             scribe = memory.scribe
         ended_since = Instant(scribe.now - DAY)
         whole = await memory.store.board(mine(ended_since=ended_since), 1000)
@@ -331,7 +343,7 @@ async def test_a_reader_cut_anywhere_ends_equal_to_the_store(memory: Memory) -> 
 
 async def _attempt(scribe: Scribe, session_id: str, intent: Report) -> None:
     """Report, unless the contract refuses it: the session is deleted, or has ended."""
-    if session_id in (await scribe.store.load([session_id])).deleted:
+    if named(session_id) in (await scribe.store.load([named(session_id)])).deleted:
         return
     with suppress(Refusal):
         await scribe.act(session_id, intent)

@@ -11,8 +11,9 @@ from msgspec import structs
 from botlight.model.access import Scope
 from botlight.model.session import Instant
 from botlight.service.ports import RejectedWrite, Token
-from tests.store.memory import Memory
-from tests.store.scribe import ALICE, BOB, CHARLIE, DAY, MINUTE, START, user
+from tests.conformance.memory import Memory
+from tests.conformance.names import named
+from tests.conformance.scribe import ALICE, BOB, CHARLIE, DAY, MINUTE, START, user
 
 pytestmark = pytest.mark.anyio
 
@@ -33,10 +34,10 @@ async def test_a_person_is_found_by_name_whatever_the_case(memory: Memory) -> No
     """And by no other name."""
     charlie = user("c1", name="Charlie", password_hash="$argon2id$x", created_at=Instant(START + 1))
     assert await memory.access.add_user(charlie)
-    memory.reopen()
+    await memory.reopen()
     assert await memory.access.user_named("cHARLIE") == charlie
     assert await memory.access.user_named("charlie ") is None
-    assert [each.name for each in await memory.access.users()] == [ALICE, BOB, "Charlie"]
+    assert [each.name for each in await memory.access.users()] == ["alice", "bob", "Charlie"]
     assert [each.operator for each in await memory.access.users()] == [True, False, False]
 
 
@@ -51,14 +52,14 @@ async def test_a_name_is_taken_once(memory: Memory) -> None:
 async def test_a_token_is_found_by_the_hash_of_its_secret(memory: Memory) -> None:
     """Whole, with the person whose it is, expired or not."""
     known = token(
-        scope=Scope.EMBED, expires_at=Instant(1), bot="apply-bot", session_id="s1", origin="https://example.org"
+        scope=Scope.EMBED, expires_at=Instant(1), bot="apply-bot", session_id=named("s1"), origin="https://example.org"
     )
     await memory.access.add_token(known, "secret hash")
-    memory.reopen()
+    await memory.reopen()
     found = await memory.access.find("secret hash")
     assert found is not None
     assert (found.kind, found.id, found.token, found.expires_at) == ("token", "t1", known, 1)
-    assert found.user.name == ALICE
+    assert found.user.id == ALICE
     assert await memory.access.find("other hash") is None
     assert await memory.access.embed_origins() == {"https://example.org"}
 
@@ -125,7 +126,7 @@ async def test_a_sign_in_lasts_until_it_ends(memory: Memory) -> None:
     """Across restarts; signing out ends one, and a new one drops those that have expired."""
     await memory.access.sign_in(ALICE, "in1", "hash 1", Instant(START), Instant(START + DAY))
     await memory.access.sign_in(ALICE, "in2", "hash 2", Instant(START), Instant(START + 2 * DAY))
-    memory.reopen()
+    await memory.reopen()
     found = await memory.access.find("hash 1")
     assert found is not None
     assert (found.kind, found.id, found.user.id, found.token) == ("sign_in", "in1", ALICE, None)
@@ -144,7 +145,7 @@ async def test_a_new_password_ends_every_sign_in_of_that_person(memory: Memory) 
         await memory.access.sign_in(owner, f"in {owner}", f"hash {owner}", Instant(START), Instant(START + DAY))
     await memory.access.add_token(token(), "hash")
     await memory.access.set_password(ALICE, "$argon2id$new")
-    alice = await memory.access.user_named(ALICE)
+    alice = await memory.access.user_named("alice")
     assert alice == structs.replace(user(ALICE, operator=True), password_hash="$argon2id$new")
     ids = ["t1", f"in {ALICE}", f"in {BOB}"]
     assert await memory.access.valid(ids, Instant(START)) == {"t1", f"in {BOB}"}
@@ -153,7 +154,7 @@ async def test_a_new_password_ends_every_sign_in_of_that_person(memory: Memory) 
 async def test_a_one_time_link_works_once(memory: Memory) -> None:
     """Also when two open it at once, and not after it expired."""
     await memory.access.add_link(BOB, "hash", Instant(START + MINUTE))
-    memory.reopen()
+    await memory.reopen()
     taken = await asyncio.gather(*(memory.access.take_link("hash", Instant(START)) for _ in range(5)))
     assert [each.id for each in taken if each] == [BOB]
     assert await memory.access.take_link("unknown", Instant(START)) is None

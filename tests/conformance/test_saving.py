@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from msgspec import structs
 
 from botlight.model.access import Scope
-from botlight.model.event import FactKind
+from botlight.model.event import FactKind, Removal
 from botlight.model.merge import Expiry, advance
 from botlight.model.session import Instant, SessionState, Status
 from botlight.service.ports import Committed, RejectedWrite, Token
-from tests.store.memory import Memory
-from tests.store.scribe import ALICE, BOB, CHARLIE, DAY, HOUR, MINUTE, SECOND, START, report, user
+from tests.conformance.memory import Memory
+from tests.conformance.names import name_of, named, names_of
+from tests.conformance.scribe import ALICE, BOB, CHARLIE, DAY, HOUR, MINUTE, SECOND, START, report, user
 
 pytestmark = pytest.mark.anyio
 
@@ -39,8 +41,8 @@ FULL: dict[str, Any] = {
 
 async def loaded(memory: Memory, session_id: str) -> SessionState:
     """The session as the file has it, not as the process remembers it."""
-    memory.reopen()
-    state = await memory.store.session(session_id)
+    await memory.reopen()
+    state = (await memory.store.load([named(session_id)])).states.get(named(session_id))
     assert state is not None
     return state
 
@@ -87,8 +89,8 @@ async def test_all_instances_come_back_whichever_is_the_newest_main_one(memory: 
     await scribe.report("s1", instance="worker", role="worker", counters={"jobs_found": 11})
     await scribe.report("s1", instance="first", counters={"jobs_found": 13})
     state = await loaded(memory, "s1")
-    assert state.session.instance_id == "second"
-    found = {name: instance.counters["jobs_found"] // 1_000_000 for name, instance in state.instances.items()}
+    assert state.session.instance_id == named("second")
+    found = {name_of(id_): instance.counters["jobs_found"] // 1_000_000 for id_, instance in state.instances.items()}
     assert found == {"first": 13, "worker": 11, "second": 7}
     assert state.session.totals == {"jobs_found": 31_000_000}
 
@@ -101,10 +103,10 @@ async def test_a_session_that_changed_meanwhile_is_left_out(memory: Memory) -> N
     newer = await scribe.report("s1", counters={"jobs_found": 3}, activity="searching")
     other = await scribe.draft("s2", report("s2"))
     committed = await scribe.save(late, other)
-    assert [change.session.id for change in committed.changes] == ["s2"]
-    assert (await memory.store.session("s1")) == (await loaded(memory, "s1"))
+    assert names_of(change.session.id for change in committed.changes) == ["s2"]
+    assert (await memory.store.session(named("s1"), ALICE)) == (await loaded(memory, "s1"))
     assert (await loaded(memory, "s1")).session == newer.session
-    facts = await memory.store.timeline("s1", 0, 100)
+    facts = await memory.store.timeline(named("s1"), ALICE, 0, 100)
     assert [fact.n for fact in facts] == [1, 2]
 
 
@@ -114,24 +116,26 @@ async def test_a_loser_can_load_and_fold_again(memory: Memory) -> None:
     first = await scribe.draft("s1", report("s1", instance="a", counters={"jobs_found": 1}))
     second = await scribe.draft("s1", report("s1", instance="b", counters={"jobs_found": 2}))
     assert len((await scribe.save(first)).changes) == 1
-    assert (await scribe.save(second)).changes == []
+    assert not (await scribe.save(second)).changes
     change = await scribe.report("s1", instance="b", counters={"jobs_found": 2})
     assert change.session.totals == {"jobs_found": 3_000_000}
 
 
 async def test_revisions_grow_with_every_change(memory: Memory) -> None:
-    """Each saved session has a revision of its own, above all that were given before, whoever lost."""
+    """Each saved session has a revision above all that it had before, whoever lost."""
     scribe = memory.scribe
-    seen: list[int] = []
+    seen: dict[str, list[int]] = {}
     for n in range(5):
         writes = [await scribe.draft(f"s{i}", report(f"s{i}", counters={"jobs_found": n})) for i in range(4)]
         await scribe.report("s2", counters={"jobs_applied": n})
         committed = await scribe.save(*writes)
-        assert [change.session.id for change in committed.changes] == ["s0", "s1", "s3"]
-        seen += [change.session.revision for change in committed.changes]
-    assert seen == sorted(set(seen))
-    memory.reopen()
-    assert (await memory.scribe.report("s0")).session.revision > seen[-1]
+        assert names_of(change.session.id for change in committed.changes) == ["s0", "s1", "s3"]
+        for change in committed.changes:
+            seen.setdefault(name_of(change.session.id), []).append(change.session.revision)
+    assert all(given == sorted(set(given)) for given in seen.values())
+    assert len(seen["s0"]) == 5
+    await memory.reopen()
+    assert (await memory.scribe.report("s0")).session.revision > seen["s0"][-1]
 
 
 async def test_a_write_that_the_database_refuses_fails_the_whole_batch(memory: Memory) -> None:
@@ -142,17 +146,17 @@ async def test_a_write_that_the_database_refuses_fails_the_whole_batch(memory: M
     bad = await scribe.draft("s2", report("s2", owner="nobody we know"))
     with pytest.raises(RejectedWrite):
         await memory.store.save([good, bad])
-    state = await memory.store.session("s1")
+    state = await memory.store.session(named("s1"), ALICE)
     assert state is not None
     assert state.session.totals == {"jobs_found": 1_000_000}
-    assert await memory.store.session("s2") is None
+    assert await memory.store.session(named("s2"), ALICE) is None
     assert len((await scribe.save(good)).changes) == 1
 
 
 async def test_text_of_any_kind_is_kept_or_refused_alone(memory: Memory) -> None:
-    """Quotes, emoji and very long words are kept; half a surrogate pair is the writer's fault, not an outage."""
+    """Quotes, emoji and long words are kept; half a surrogate pair is the writer's fault, not an outage."""
     scribe = memory.scribe
-    odd = "'; drop table bot_sessions; -- \u202e 🙂 " + "x" * 20_000
+    odd = "'; drop table bot_sessions; -- \u202e 🙂 " + "x" * 400
     draft = await scribe.draft("s1", report("s1"))
     session = structs.replace(draft.after.session, activity_details={"text": odd}, error_message=odd)
     await scribe.save(structs.replace(draft, after=structs.replace(draft.after, session=session)))
@@ -169,15 +173,15 @@ async def test_facts_are_numbered_and_the_timeline_keeps_the_newest_thousand(mem
     change = await scribe.report("s1", **FULL)
     assert [fact.n for fact in change.facts] == [1, 2, 3, 4]
     assert change.facts[0].kind is FactKind.STARTED
-    assert list(await memory.store.timeline("s1", 0, 10)) == list(change.facts)
-    assert [fact.n for fact in await memory.store.timeline("s1", 1, 2)] == [2, 3]
+    assert list(await memory.store.timeline(named("s1"), ALICE, 0, 10)) == list(change.facts)
+    assert [fact.n for fact in await memory.store.timeline(named("s1"), ALICE, 1, 2)] == [2, 3]
     draft = await scribe.draft("s1", report("s1", seq=2))
     facts = [structs.replace(change.facts[1], data={"n": n, "name": "busy"}) for n in range(5, 1055)]
     await scribe.save(structs.replace(draft, facts=facts))
-    kept = await memory.store.timeline("s1", 0, 2000)
+    kept = await memory.store.timeline(named("s1"), ALICE, 0, 2000)
     assert [fact.n for fact in kept] == list(range(55, 1055))
     assert kept[-1].data == {"n": 1054, "name": "busy"}
-    assert len(await memory.store.timeline("s2", 0, 10)) == 0
+    assert len(await memory.store.timeline(named("s2"), ALICE, 0, 10)) == 0
 
 
 async def test_a_job_stands_once_under_its_strongest_outcome(memory: Memory) -> None:
@@ -190,12 +194,12 @@ async def test_a_job_stands_once_under_its_strongest_outcome(memory: Memory) -> 
         "s1", jobs=[{"key": "a", "outcome": "failed"}, {"key": "b", "outcome": "applied", "credits": 2}]
     )
     await scribe.report("s2", jobs=[{"key": "a", "outcome": "applied"}])
-    shown = await memory.store.jobs("s1", None, 0, 10)
+    shown = await memory.store.jobs(named("s1"), ALICE, None, 0, 10)
     assert [(job.key, job.outcome) for job in shown] == [("c", "skipped"), ("a", "failed"), ("b", "applied")]
     assert shown[2].credits == 2_000_000
-    assert [job.key for job in await memory.store.jobs("s1", "failed", 0, 10)] == ["a"]
-    first, second = await memory.store.jobs("s1", None, 0, 2)
-    assert [job.key for job in await memory.store.jobs("s1", None, second.n, 2)] == ["b"]
+    assert [job.key for job in await memory.store.jobs(named("s1"), ALICE, "failed", 0, 10)] == ["a"]
+    first, second = await memory.store.jobs(named("s1"), ALICE, None, 0, 2)
+    assert [job.key for job in await memory.store.jobs(named("s1"), ALICE, None, second.n, 2)] == ["b"]
     assert first.n < second.n
 
 
@@ -206,9 +210,9 @@ async def test_the_proof_list_keeps_the_newest_ten_thousand(memory: Memory) -> N
     draft = await scribe.draft("s1", report("s1", seq=2, jobs=[{"key": "x", "outcome": "applied"}]))
     jobs = [structs.replace(draft.jobs[0], key=f"k{n}") for n in range(10_004)]
     await scribe.save(structs.replace(draft, jobs=jobs))
-    kept = await memory.store.jobs("s1", None, 0, 20_000)
+    kept = await memory.store.jobs(named("s1"), ALICE, None, 0, 20_000)
     assert [job.key for job in kept] == [f"k{n}" for n in range(4, 10_004)]
-    state = await memory.store.session("s1")
+    state = await memory.store.session(named("s1"), ALICE)
     assert state is not None
     assert state.session.totals == change.session.totals
 
@@ -223,10 +227,11 @@ async def test_load_tells_what_exists_what_is_gone_and_who_runs_how_much(memory:
     await scribe.delete("s4")
     token = Token(id="t1", user_id=BOB, name="bot", scope=Scope.REPORT, created_at=scribe.now)
     await memory.access.add_token(token, "hash")
+    asked = [named(name) for name in ("s1", "s3", "s4", "s5")]
     for _ in range(2):
-        found = await memory.store.load(["s1", "s3", "s4", "s5"], credentials=["t1", "t2"], users=[ALICE, BOB, CHARLIE])
-        assert set(found.states) == {"s1", "s3"}
-        assert found.deleted == {"s4"}
+        found = await memory.store.load(asked, credentials=["t1", "t2"], users=[ALICE, BOB, CHARLIE])
+        assert names_of(sorted(found.states)) == ["s1", "s3"]
+        assert found.deleted == {named("s4")}
         assert found.valid == {"t1"}
         assert found.running == {ALICE: 1, BOB: 1, CHARLIE: 0}
     await memory.access.revoke(BOB, "t1")
@@ -243,11 +248,12 @@ async def test_only_ended_sessions_are_deleted_with_all_that_hangs_on_them(memor
     scribe.now = Instant(START + HOUR)
     await scribe.expire("lost")
     committed = await scribe.delete("live", "lost", "ended", "unknown")
-    assert [(removal.session_id, removal.user_id) for removal in committed.removals] == [("ended", BOB)]
-    assert await memory.store.session("ended") is None
-    assert list(await memory.store.timeline("ended", 0, 10)) == []
-    assert list(await memory.store.jobs("ended", None, 0, 10)) == []
-    assert set((await memory.store.load(["live", "lost", "ended"])).states) == {"live", "lost"}
+    assert [(removal.session_id, removal.user_id) for removal in committed.removals] == [(named("ended"), BOB)]
+    assert await memory.store.session(named("ended"), BOB) is None
+    assert list(await memory.store.timeline(named("ended"), BOB, 0, 10)) == []
+    assert list(await memory.store.jobs(named("ended"), BOB, None, 0, 10)) == []
+    asked = [named(name) for name in ("live", "lost", "ended")]
+    assert names_of(sorted((await memory.store.load(asked)).states)) == ["live", "lost"]
 
 
 async def test_a_deleted_session_does_not_come_back_while_its_tombstone_stands(memory: Memory) -> None:
@@ -258,13 +264,13 @@ async def test_a_deleted_session_does_not_come_back_while_its_tombstone_stands(m
     known = await scribe.draft("s1", report("s1", seq=2))
     await scribe.end("s1")
     await scribe.delete("s1")
-    assert (await scribe.save(new)).changes == []
-    assert (await scribe.save(known)).changes == []
-    assert (await memory.store.load(["s1"])).deleted == {"s1"}
+    assert not (await scribe.save(new)).changes
+    assert not (await scribe.save(known)).changes
+    assert (await memory.store.load([named("s1")])).deleted == {named("s1")}
     await memory.store.forget(Instant(START))
-    assert (await memory.store.load(["s1"])).deleted == {"s1"}
+    assert (await memory.store.load([named("s1")])).deleted == {named("s1")}
     await memory.store.forget(Instant(2**50))
-    assert (await memory.store.load(["s1"])).deleted == frozenset()
+    assert (await memory.store.load([named("s1")])).deleted == frozenset()
 
 
 async def test_prunable_names_what_ended_before_an_instant(memory: Memory) -> None:
@@ -280,15 +286,15 @@ async def test_prunable_names_what_ended_before_an_instant(memory: Memory) -> No
     scribe.now = Instant(START + HOUR)
     await scribe.report("back")
     await scribe.expire("lost")
-    assert list(await memory.store.prunable(Instant(START + DAY), 10)) == ["older", "old"]
-    assert list(await memory.store.prunable(Instant(START + DAY), 1)) == ["older"]
-    assert list(await memory.store.prunable(Instant(START + MINUTE), 10)) == []
+    assert names_of(await memory.store.prunable(Instant(START + DAY), 10)) == ["older", "old"]
+    assert names_of(await memory.store.prunable(Instant(START + DAY), 1)) == ["older"]
+    assert names_of(await memory.store.prunable(Instant(START + MINUTE), 10)) == []
 
 
 async def test_expired_misses_nothing_that_the_reaper_would_move(memory: Memory) -> None:
-    """Whatever the lives and clocks: a session that an expiry changes is named, once the service has heard for a lease."""
+    """Whatever the lives and clocks: a session that an expiry changes is found, once the service has heard for a lease."""
     scribe, dice = memory.scribe, random.Random(7)
-    ids = [f"s{n:02}" for n in range(40)]
+    ids = [named(f"s{n:02}") for n in range(40)]
     for id_ in ids:
         scribe.now = Instant(START + dice.randrange(HOUR))
         await scribe.report(id_, heartbeat_s=dice.choice((15, 45, 600)))
@@ -305,19 +311,19 @@ async def test_expired_misses_nothing_that_the_reaper_would_move(memory: Memory)
     for _ in range(60):
         now = Instant(START + dice.randrange(40 * HOUR))
         hearing_since = Instant(now - dice.choice((0, MINUTE, 3 * HOUR, 50 * HOUR)))
-        named = await memory.store.expired(now, hearing_since, "", 100)
-        assert list(named) == sorted(named)
-        if named:
-            assert list(await memory.store.expired(now, hearing_since, named[0], 2)) == list(named[1:3])
+        found = await memory.store.expired(now, hearing_since, "", 100)
+        assert list(found) == sorted(found)
+        if found:
+            assert list(await memory.store.expired(now, hearing_since, found[0], 2)) == list(found[1:3])
         for id_ in ids:
-            state = await memory.store.session(id_)
+            state = await memory.store.session(id_, ALICE)
             assert state is not None
             step = advance(state, Expiry(hearing_since=hearing_since), now)
             if step.changed and now - hearing_since >= max(MINUTE, 3000 * state.session.heartbeat_s):
-                assert id_ in named
+                assert id_ in found
                 moved += 1
             if state.session.ended or (state.session.lease_expires_at or 0) > now:
-                assert id_ not in named
+                assert id_ not in found
     assert moved > 100
 
 
@@ -326,53 +332,59 @@ async def test_a_lost_session_is_not_named_again_before_its_day_is_over(memory: 
     scribe = memory.scribe
     await scribe.report("s1")
     scribe.now = Instant(START + HOUR)
-    assert list(await memory.store.expired(scribe.now, Instant(0), "", 10)) == ["s1"]
+    assert names_of(await memory.store.expired(scribe.now, Instant(0), "", 10)) == ["s1"]
     await scribe.expire("s1")
-    assert list(await memory.store.expired(scribe.now, Instant(0), "", 10)) == []
-    assert list(await memory.store.expired(Instant(START + 2 * DAY), Instant(0), "", 10)) == ["s1"]
+    assert names_of(await memory.store.expired(scribe.now, Instant(0), "", 10)) == []
+    assert names_of(await memory.store.expired(Instant(START + 2 * DAY), Instant(0), "", 10)) == ["s1"]
 
 
 async def test_the_reaper_is_told_when_it_looked_last(memory: Memory) -> None:
     """Across restarts, and for the first time nothing."""
     assert await memory.store.tick(Instant(START)) is None
     assert await memory.store.tick(Instant(START + 5)) == START
-    memory.reopen()
+    await memory.reopen()
     assert await memory.store.tick(Instant(START + 9)) == START + 5
 
 
-async def test_announcements_come_in_the_order_of_their_positions(memory: Memory) -> None:
-    """What is rung early waits for what was committed before it, so no position skips a change."""
+async def test_what_is_saved_is_announced_once_and_a_position_follows(memory: Memory) -> None:
+    """Each change with its facts, whoever rings, and a list of the position that is given then holds it."""
     scribe, store = memory.scribe, memory.store
     heard: list[Committed] = []
     store.listen(heard.append)
-    start = store.position()
-    first = await store.save([await scribe.draft("s1", report("s1"))])
-    second = await store.save([await scribe.draft("s2", report("s2"))])
-    store.ring(second)
-    assert heard == []
-    assert store.position() == start
-    store.ring(first)
-    assert heard == [first, second]
-    assert store.position() == second.position
-    store.ring(first)
-    assert len(heard) == 2
+    positions = [await memory.position()]
+    told = []
+    for n in range(3):
+        told.append(await scribe.report(f"s{n}", activity="searching", counters={"jobs_found": n + 1}))
+        positions.append(await memory.position())
+    changes = [change for committed in heard for change in committed.changes]
+    assert [name_of(change.session.id) for change in changes] == ["s0", "s1", "s2"]
+    assert [change.session for change in changes] == [change.session for change in told]
+    assert [list(change.facts) for change in changes] == [list(change.facts) for change in told]
+    assert all(change.began for change in changes)
+    assert [committed.position for committed in heard] == positions[1:]
+    for earlier, later in pairwise(positions):
+        assert store.covers(later, earlier)
+        assert not store.covers(earlier, later)
+    await store.reach(positions[-1])
+    await scribe.report("s1", activity="applying")
+    await memory.position()
+    assert [(name_of(change.session.id), change.began) for change in heard[-1].changes] == [("s1", False)]
 
 
-async def test_a_caller_that_went_away_holds_nobody_up(memory: Memory) -> None:
-    """A transaction that nobody rings is announced all the same, and the store does not mind the lost caller."""
-    scribe, store = memory.scribe, memory.store
+async def test_a_deletion_is_announced_to_its_owner(memory: Memory) -> None:
+    """Once, and the session is no change any more."""
+    scribe = memory.scribe
     heard: list[Committed] = []
-    store.listen(heard.append)
-    save = asyncio.create_task(store.save([await scribe.draft("s1", report("s1"))]))
-    await asyncio.sleep(0)
-    save.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await save
-    await scribe.report("s2")
-    while len(heard) < 2:
-        await asyncio.wait_for(store.verify(), 5)
-        await asyncio.sleep(0.05)
-    assert [change.session.id for committed in heard for change in committed.changes] == ["s1", "s2"]
+    await scribe.report("s1", BOB)
+    await scribe.end("s1", BOB)
+    await memory.position()
+    memory.store.listen(heard.append)
+    await scribe.delete("s1")
+    await memory.position()
+    assert [removal for committed in heard for removal in committed.removals] == [
+        Removal(session_id=named("s1"), user_id=BOB)
+    ]
+    assert not [change for committed in heard for change in committed.changes]
 
 
 async def test_many_callers_at_once_lose_nothing(memory: Memory) -> None:
@@ -391,9 +403,9 @@ async def test_many_callers_at_once_lose_nothing(memory: Memory) -> None:
 
     async with asyncio.timeout(60):
         await asyncio.gather(*(bot(n) for n in range(12)))
-    memory.reopen()
-    states = (await memory.store.load([f"s{n}" for n in range(4)])).states
-    assert [states[f"s{n}"].session.totals["jobs_found"] for n in range(4)] == [30_000_000] * 4
+    await memory.reopen()
+    states = (await memory.store.load([named(f"s{n}") for n in range(4)])).states
+    assert [states[named(f"s{n}")].session.totals["jobs_found"] for n in range(4)] == [30_000_000] * 4
 
 
 async def test_an_unknown_person_has_no_sessions_and_a_new_one_can_begin(memory: Memory) -> None:

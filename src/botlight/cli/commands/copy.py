@@ -1,0 +1,75 @@
+"""`botlight copy`: brings a SQLite store into PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from botlight.cli.options import store_settings
+from botlight.cli.running import run
+from botlight.cli.trouble import Trouble, WrongCall
+from botlight.store.copying import Copied
+from botlight.store.copying import copy as bring_over
+
+__all__ = ["copy"]
+
+
+def copy(
+    source: Annotated[str, typer.Option("--from", metavar="URL", help="The store to copy: sqlite:///absolute/path.")],
+    target: Annotated[str, typer.Option("--to", metavar="URL", help="Where to: postgresql://…, migrated already.")],
+    person: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=ID", help="With Supabase: who a person is in the project, by id or e-mail."),
+    ] = None,
+) -> None:
+    """Copy a SQLite store into PostgreSQL: people, tokens, sessions, timelines and proof lists.
+
+    The service of the SQLite store has to be stopped. What is in PostgreSQL already is left alone, so a copy that was
+    interrupted goes on when it is called again. Everything that arrives is counted.
+
+    \b
+    Examples:
+      botlight copy --from sqlite:///srv/botlight/botlight.db --to postgresql://bots@localhost/bots
+      botlight copy --from sqlite:///srv/b.db --to postgresql://… --person ada=ada@example.org
+    """  # noqa: D301  \b keeps the examples' lines
+    path = store_settings(source).database_path
+    if path is None:
+        raise WrongCall("--from: expected sqlite:///absolute/path/to/file.db.")
+    if not path.exists():
+        raise Trouble(f"There is no store at {path}.")
+    there = store_settings(target)
+    if not there.on_postgres:
+        raise WrongCall("--to: expected postgresql://name:password@host:5432/database.")
+    words = (TextColumn("sessions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*words, console=Console(stderr=True)) as bar:
+        task = bar.add_task("sessions", total=None)
+        copied = run(
+            bring_over(
+                path,
+                there.database_url,
+                lambda done, total: bar.update(task, completed=done, total=total),
+                dict(_people(person or [])),
+            )
+        )
+    _tell(copied)
+
+
+def _people(said: list[str]) -> list[tuple[str, str]]:
+    pairs = [text.rpartition("=") for text in said]
+    if not all(name and who for name, _, who in pairs):
+        raise WrongCall("--person: expected a name and an id or e-mail, as in ada=ada@example.org.")
+    return [(name, who) for name, _, who in pairs]
+
+
+def _tell(copied: Copied) -> None:
+    typer.echo(f"{copied.people} people, {copied.credentials} tokens and sign-ins: all are there.")
+    typer.echo(
+        f"{copied.sessions} sessions: {copied.new} copied now, {copied.known} were there already"
+        f"{f', {copied.deleted} were deleted there' if copied.deleted else ''}; with {copied.instances} instances, "
+        f"{copied.facts} facts and {copied.jobs} job outcomes. All was counted on both sides."
+    )
+    for name in copied.joined:
+        typer.echo(f"{name} had an account there already, which now has what was theirs here.")

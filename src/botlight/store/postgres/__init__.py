@@ -1,0 +1,1 @@
+"""The store of many servers: PostgreSQL, plain or a Supabase project's."""
