@@ -232,9 +232,8 @@ def test_full_meanwhile_and_to_the_end(scene: Scene) -> None:
     bot.say(exit=0)
     bot.wait()
     assert scene.spool.found(bot.pid) == 11
-    assert scene.spool.files("tmp") == set()
     scene.service.up()
-    scene.drain()
+    scene.drain()  # of what a last attempt may have left half written, too
     assert_exact(scene.service, {"jobs_found": 11})  # the rest had neither disk nor network
 
 
