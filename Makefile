@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
+# Most tests wait for something: two processes take half the time of one and leave two cores room for what they start.
+PROCESSES ?= 2
 BIN := $(VENV)/bin
 # As root the missing Debian packages are installed; everybody else is told the one line that installs them.
 missing = if [ "$$(id -u)" = 0 ]; then $(call apt,$(1)); else echo "make needs $(1): sudo apt-get install $(1)" >&2; exit 1; fi
@@ -63,7 +65,7 @@ demo: $(VENV)/.run ## start service, job board and bot; print the link; Ctrl-C e
 
 test: $(VENV)/.dev chromium tools clients ## lint, types, imports and every test
 	@$(MAKE) --no-print-directory lint types
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
 torture: $(VENV)/.dev chromium tools rack ## the reporter against everything, long cases too; SOAK=8h for a longer soak
 	@if [ "$$(id -u)" = 0 ]; then $(BIN)/python -m pytest client/torture -m ""; \

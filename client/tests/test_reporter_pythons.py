@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conftest import RunBot
+    from tests.support.figures import Figures
 
 TESTS = Path(__file__).parent
 CLIENT = TESTS.parent
@@ -52,10 +53,9 @@ FOUND = pythons()
 ORDER = [version for version in SUPPORTED if version in FOUND]
 
 
-def test_pythons_that_are_here(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pythons_that_are_here(figures: Figures) -> None:
     """Says which versions ran; where CI has them installed, all of them must."""
-    with capsys.disabled():
-        sys.stdout.write(f"\nreporter on Python {', '.join(ORDER)}\n")
+    figures.note(f"reporter on Python {', '.join(ORDER)}")
     assert f"{sys.version_info[0]}.{sys.version_info[1]}" in FOUND
     if os.environ.get("CI") == "true":
         here = {".".join(Path(one).parts[-3].split(".")[:2]) for one in candidates() if "versions" in Path(one).parts}

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from torture.bot import Bot, StartBot, start, wardrobe
-from torture.figures import Figures
 from torture.leak_probe import LeakProbe
 from torture.pythons import Python, found, wanted
 from torture.services import MakeService, RealService, ReferenceService, Service
@@ -18,13 +17,7 @@ from torture.services import MakeService, RealService, ReferenceService, Service
 from tests.support.service import RunningService, running_service
 
 HERE = Path(__file__).parent
-FIGURES = pytest.StashKey[Figures]()
 SAMPLE = 50  # snapshots from either end of a journal that are held against the contract
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Makes the table that the figures of this run go into."""
-    config.stash[FIGURES] = Figures()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -60,28 +53,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=dropped)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The figures of the run, and the Pythons that it ran on."""
-    figures = config.stash[FIGURES]
-    if figures:
-        terminalreporter.section("figures of the torture suite")
-        terminalreporter.write_line(f"Pythons of this machine: {', '.join(found())}")
-        for line in figures.lines():
-            terminalreporter.write_line(line)
-
-
 @pytest.fixture
 def python(request: pytest.FixtureRequest) -> Python:
     """An interpreter under test."""
     one: Python = request.param
     assert one.path, f"Python {one.version} is installed here, but it does not run"
     return one
-
-
-@pytest.fixture
-def figures(request: pytest.FixtureRequest) -> Figures:
-    """`figures.add("T17", "stop latency p99", 3.2, "ms", python)`: a row of the table at the end of the run."""
-    return request.config.stash[FIGURES]
 
 
 @pytest.fixture(scope="session")

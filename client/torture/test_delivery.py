@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from torture.bot import Bot, StartBot, do
 from torture.fault_proxy import Exchange, Fault
-from torture.figures import Figures
 from torture.journal import wait_for
 from torture.oracle import assert_exact, exactly
 from torture.pythons import Python
 from torture.services import ReferenceService, Service
+
+from tests.support.figures import Figures
 
 WELL = Fault()
 PROBLEM = "HTTP/1.1 {code} x\r\nX-Status-Api: 1\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"

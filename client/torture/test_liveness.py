@@ -13,13 +13,13 @@ import pytest
 from torture.bot import Bot, StartBot, do, status
 from torture.clock_shim import Clocks, built
 from torture.fault_proxy import Exchange, Fault
-from torture.figures import Figures
 from torture.journal import Journal, wait_for
 from torture.oracle import assert_exact
 from torture.pythons import Python
 from torture.services import ReferenceService, Service
 
 from status_reporter import _Pace
+from tests.support.figures import Figures
 
 DAY_S = 86_400.0
 ENDS = ("completed", "failed", "stopped", "interrupted")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from torture.figures import Figures
 from torture.mutations import BREAKAGES, Breakage, copy_of_the_tree, run
+
+from tests.support.figures import Figures
 
 
 @pytest.mark.long

@@ -19,7 +19,6 @@ from torture.certificates import HOST, Authority
 from torture.connect_proxy import ConnectProxy
 from torture.dns_hole import DnsHole
 from torture.fault_proxy import Exchange, Fault
-from torture.figures import Figures
 from torture.journal import wait_for
 from torture.leak_probe import LeakProbe
 from torture.oracle import assert_exact
@@ -28,6 +27,7 @@ from torture.services import ReferenceService
 from torture.strangers import FullHost, LingeringHost, OtherHost
 
 from status_reporter import _back_off, _Pace
+from tests.support.figures import Figures
 
 WELL = Fault()
 

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import pytest
 from torture.bot import Bot, StartBot, do, wardrobe
 from torture.fault_proxy import Fault
-from torture.figures import Figures
 from torture.frozen import PYINSTALLER, freeze, is_shared
 from torture.journal import wait_for
 from torture.oracle import assert_exact
@@ -25,6 +24,7 @@ from torture.services import ReferenceService, Service
 from torture.throwaway_venv import throwaway_venv
 
 from status_reporter import _BUNDLES, _sealed, _unsealed
+from tests.support.figures import Figures
 
 EXIT_S = 2.0 + 0.3  # what an end may take: exit_timeout, and a moment
 IMPATIENT_S = 1.5  # what it may take when nobody is to be waited for

@@ -18,11 +18,12 @@ import pytest
 from torture.bot import Bot, StartBot
 from torture.clock_shim import Clocks, built
 from torture.fault_proxy import Exchange, Fault
-from torture.figures import Figures
 from torture.journal import wait_for
 from torture.oracle import assert_exact
 from torture.pythons import Python, wanted
 from torture.services import MakeService, Service
+
+from tests.support.figures import Figures
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 PERIOD_S = 30.0

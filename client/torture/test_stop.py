@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from torture.bot import Bot, StartBot, do
 from torture.fault_proxy import Exchange, Fault
-from torture.figures import Figures
 from torture.journal import wait_for
 from torture.oracle import assert_exact
 from torture.pythons import IN_CI, Python
 from torture.services import ReferenceService, Service
+
+from tests.support.figures import Figures
 
 WELL = Fault()
 NGINX = """

@@ -43,7 +43,7 @@ def described() -> dict[tuple[str, str], dict[str, Any]]:
     """The contract's operations by (method, path), each with all its parameters."""
     found = {}
     for path, item in DOCUMENT["paths"].items():
-        for method in METHODS & set(item):
+        for method in sorted(METHODS & set(item)):
             parameters = [resolved(one) for one in item.get("parameters", []) + item[method].get("parameters", [])]
             found[method.upper(), path] = {**item[method], "parameters": parameters}
     return found

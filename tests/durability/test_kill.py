@@ -13,8 +13,8 @@ from typing import Any, Final
 import apsw
 
 from tests.durability.connection import Connection
-from tests.durability.figures import Figures
 from tests.durability.journalled_bot import COUNTERS, JournalledBot
+from tests.support.figures import Figures
 from tests.support.keeping import SQLITE, Keeping
 from tests.support.service import API, Person, RunningService, running_service
 
@@ -47,7 +47,7 @@ def test_fifty_kills_lose_no_acknowledged_heartbeat(tmp_path: Path, keeping: Kee
         asyncio.run(_check_exact(service, view, bots))
     _check_file(service)
     total = sum(bot.heartbeats for bot in bots)
-    figures(
+    figures.note(
         f"{lives} kills in {time.monotonic() - began:.0f} s, {total} heartbeats acknowledged (at least {fewest} a life), "
         f"{in_flight} unanswered at a kill, {kept_unheard} of them kept all the same, "
         f"{sum(bot.repeats for bot in bots)} sent again; none lost, counters exact"

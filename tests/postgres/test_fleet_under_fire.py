@@ -16,16 +16,14 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from tests.durability.connection import Connection
-from tests.durability.figures import Figures, figures
 from tests.durability.journalled_bot import JournalledBot
 from tests.postgres.cluster import Cluster, running_cluster
 from tests.postgres.test_fleet import START_MARK
 from tests.realtime.event_reader import EventReader, View
+from tests.support.figures import Figures
 from tests.support.postgres import BINARIES, EDITIONS, migrated, url
 from tests.support.service import API, Person, RunningService, running_service
 from tests.web.conftest import CHROMIUM, FLAGS
-
-__all__ = ["figures"]
 
 WORKERS: Final = 3
 SESSIONS: Final = 25  # each with two bots
@@ -226,7 +224,7 @@ def test_nothing_that_was_acknowledged_is_lost(
             time.sleep(0.1)
     load.end()
     heartbeats = sum(bot.heartbeats for bot in load.bots)
-    figures(
+    figures.note(
         f"{kills} workers killed and {restarts} restarts of PostgreSQL in {seconds} s: {heartbeats} heartbeats "
         f"acknowledged, {load.refused} refused for the moment, {load.cuts} streams cut; all is there"
     )

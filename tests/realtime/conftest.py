@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.durability.figures import figures
 from tests.support.keeping import on_each_store as pytest_generate_tests
 
-__all__ = ["anyio_backend", "figures", "pytest_generate_tests"]
+__all__ = ["anyio_backend", "pytest_generate_tests"]
 
 
 @pytest.fixture

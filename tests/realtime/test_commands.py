@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import OpenStream
-from tests.durability.figures import Figures
+from tests.support.figures import Figures
 from tests.support.service import API, Issued, RunningService
 from tests.support.stream import EventStream, open_stream
 
@@ -88,7 +88,7 @@ def test_a_stop_is_pushed_the_moment_it_is_asked_for(pair: tuple[_Bot, Issued], 
     assert bot.listen(str(uuid4())).next("hello").data["commands"] == [command]
     assert [frame.event for frame in listening.frames].count("command") == 1
     assert all(frame.id is None for frame in listening.frames)
-    figures(f"a stop reached the bot {took_ms:.0f} ms after it was pressed")
+    figures.note(f"a stop reached the bot {took_ms:.0f} ms after it was pressed")
 
 
 def test_hello_carries_the_level_until_the_instance_has_said_its_end(pair: tuple[_Bot, Issued]) -> None:
@@ -178,4 +178,4 @@ def test_before_a_planned_end_every_stream_is_told_when_to_come_back(
     assert took < 3
     for bot in bots:
         bot.close()
-    figures(f"{len(streams)} open streams were told bye, the service ended after {took:.1f} s")
+    figures.note(f"{len(streams)} open streams were told bye, the service ended after {took:.1f} s")

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from tests.durability.figures import Figures
 from tests.realtime.crowd import BOTS, Crowd
 from tests.realtime.event_reader import EventReader, View
 from tests.realtime.journal import PRIVATE, Entry, Journal, table_before_each
+from tests.support.figures import Figures
 from tests.support.service import API, Person, RunningService, SignedIn
 
 ON_SQLITE = "the journal is kept by SQLite; positions of PostgreSQL have tests of their own"
@@ -147,7 +147,7 @@ def test_readers_cut_five_hundred_times_during_ten_thousand_changes(running: Run
     lists, news, repeated = (
         sum(getattr(reader.view, what) for reader in audience.readers) for what in ("lists", "changes", "repeated")
     )
-    figures(
+    figures.note(
         f"{len(entries)} changes in {took:.0f} s ({crowd.stopped} stops, {crowd.deleted} deletions, "
         f"{crowd.renamed} renamed), {len(audience.readers)} readers cut {audience.cuts} times: {held} positions held, "
         f"{lists} whole lists, {news} documents shown, {repeated} repeated; every view true"

@@ -14,10 +14,10 @@ import uvloop
 
 from botlight.realtime.hub import Bounds
 from tests.durability.connection import Connection
-from tests.durability.figures import Figures
 from tests.realtime.event_reader import EventReader, View
 from tests.realtime.small_service import SmallService, small_service
 from tests.service.house import House, open_house
+from tests.support.figures import Figures
 from tests.support.service import API, RunningService
 
 IDS: Final = [str(UUID(int=n, version=4)) for n in range(1, 21)]
@@ -74,7 +74,7 @@ def test_a_slow_reader_gets_the_newest_state_and_no_backlog(running: RunningServ
 
     documents = asyncio.run(load_and_read())
     changes = sum(last.values())
-    figures(f"a reader that slept through {changes} changes was sent {documents} documents when it woke")
+    figures.note(f"a reader that slept through {changes} changes was sent {documents} documents when it woke")
     assert documents < 6 * len(IDS)
 
 
@@ -140,5 +140,5 @@ def test_a_reader_that_stays_blocked_is_closed_and_resumes(tmp_path: Path, figur
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         took = runner.run(block_and_come_back())
-    figures(f"a blocked reader with a patience of 1 s was closed after {took:.1f} s")
+    figures.note(f"a blocked reader with a patience of 1 s was closed after {took:.1f} s")
     assert took > 0.9

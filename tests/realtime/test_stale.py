@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import OpenStream
-from tests.durability.figures import Figures
 from tests.durability.spoiled_service import spoiled_service
+from tests.support.figures import Figures
 from tests.support.service import API
 
 
@@ -47,7 +47,7 @@ def test_a_store_that_hangs_makes_the_picture_stale_and_not_for_ever(
             beat["counters"] = {"jobs_found": 2}
             bot.post(f"{API}/heartbeat", json=beat).raise_for_status()
             assert reading.session(session_id)["jobs_found"] == 2
-    figures(f"{trouble}: stale after {told_after:.1f} s, sure again {sure_after:.1f} s after the store was well")
+    figures.note(f"{trouble}: stale after {told_after:.1f} s, sure again {sure_after:.1f} s after the store was well")
 
 
 def test_a_quiet_stream_ticks(tmp_path: Path, stream: OpenStream) -> None:
