@@ -71,7 +71,8 @@ def test_a_second_server_on_the_same_file_is_refused(running: RunningService, tm
     ("flags", "words"),
     [
         (["--host", "0.0.0.0"], "BOTLIGHT_PUBLIC_URL=https://"),
-        (["--database-url", "postgresql://me:hunter2@db/bots"], "SQLite only"),
+        (["--database-url", "postgresql://me:hunter2#@db/bots"], "%23 for #"),
+        (["--workers", "2"], "need PostgreSQL"),
         (["--retention-days", "0"], "1 to 36500"),
     ],
 )
