@@ -5,6 +5,7 @@ VENV := .venv
 # Most tests wait for something: two processes take half the time of one and leave two cores room for what they start.
 PROCESSES ?= 2
 BIN := $(VENV)/bin
+pytest = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 # As root the missing Debian packages are installed; everybody else is told the one line that installs them.
 missing = if [ "$$(id -u)" = 0 ]; then $(call apt,$(1)); else echo "make needs $(1): sudo apt-get install $(1)" >&2; exit 1; fi
 apt = { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null; }
@@ -65,12 +66,12 @@ demo: $(VENV)/.run ## start service, job board and bot; print the link; Ctrl-C e
 
 test: $(VENV)/.dev chromium tools clients ## lint, types, imports and every test
 	@$(MAKE) --no-print-directory lint types
-	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
+	@$(pytest)
 
-torture: $(VENV)/.dev chromium tools rack ## the reporter against everything, long cases too; SOAK=8h for a longer soak
-	@if [ "$$(id -u)" = 0 ]; then $(BIN)/python -m pytest client/torture -m ""; \
-	else echo "not root: the cases that need root are left out" >&2; $(BIN)/python -m pytest client/torture -m "not root"; fi
-	@$(BIN)/python -m pytest tests -m long
+torture: $(VENV)/.dev chromium tools rack ## the long tests: the reporter and the fleet against everything; SOAK=8h for a longer soak
+	@if [ "$$(id -u)" = 0 ]; then $(pytest) client/torture -m ""; \
+	else echo "not root: the cases that need root are left out" >&2; $(pytest) client/torture -m "not root"; fi
+	@$(pytest) tests -m long
 
 fresh: $(VENV)/.dev chromium ## clone HEAD into an empty folder, run the demo, stop the bot in a real browser
 	@$(BIN)/python -m tests.fresh
