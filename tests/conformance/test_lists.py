@@ -336,7 +336,7 @@ async def test_a_reader_cut_anywhere_ends_equal_to_the_store(memory: Memory) -> 
         news = await memory.store.board(mine(ended_since=ended_since), 1000, since=reader.position)
         resumed += not news.replaces
         reader.take(news)
-        assert reader.position == whole.position
+        assert memory.store.covers(reader.position or "", whole.position)  # others on the server may have moved it on
         assert reader.shown(ended_since) == {session.id: session for session in whole.sessions}
     assert resumed == 600 - len(readers)
 
