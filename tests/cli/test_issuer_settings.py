@@ -232,6 +232,9 @@ def test_a_token_for_somebody_of_a_project(shared: RunningService, tmp_path: Pat
         (NOBODY, {"BOTLIGHT_JWT_ISSUER": ISSUER, "BOTLIGHT_JWT_AUDIENCE": "b"}, "no user"),
         ("https://other.example|ada", {"BOTLIGHT_JWT_ISSUER": ISSUER, "BOTLIGHT_JWT_AUDIENCE": "b"}, "--user"),
         ("ada", {"BOTLIGHT_SUPABASE_URL": PROJECT}, "UUID"),
+        (NOBODY, {}, "BOTLIGHT_SUPABASE_URL"),
+        (f"{ISSUER}|ada", {}, "BOTLIGHT_JWT_ISSUER"),
+        ("nobody", {}, "There is no user 'nobody'."),
     ],
 )
 def test_nobody_is_made_by_mistake(

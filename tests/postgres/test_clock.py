@@ -55,3 +55,16 @@ def test_it_starts_no_earlier_than_what_was_given_out() -> None:
     clock.hear(1000)
     clock.start_at(Instant(2**41))
     assert clock.now() >= 2**41
+
+
+def test_it_runs_on_from_there() -> None:
+    """It is with the rest of a fleet whose database was set back, and does not wait for the hour to come again."""
+    clock, hour = DatabaseClock(), 3_600_000
+    clock.hear(int(time.monotonic() * 1000 + 5_000_000))
+    clock.start_at(Instant(int(time.monotonic() * 1000 + 5_000_000 + hour)))
+    for _ in range(2 * SAMPLES):
+        clock.hear(int(time.monotonic() * 1000 + 5_000_000))
+    began, patience = clock.now(), time.monotonic() + 5
+    while clock.now() < began + 50:
+        assert time.monotonic() < patience, "it stands still"
+    assert abs(ahead_of_ours(clock) - 5_000_000 - hour) < 1000

@@ -108,6 +108,42 @@ def test_everything_arrives_and_lets_the_same_in(tmp_path: Path, target: Databas
             assert page.get(f"{API}/me").json()["user"]["name"] == "Alice"
 
 
+def test_what_went_on_after_a_copy_is_brought_again(tmp_path: Path, target: Database) -> None:
+    """After a copy on trial the last one brings what was reported since; what went on in both is left alone and named."""
+    one, ended, both = (str(uuid4()) for _ in range(3))
+
+    def beat(service: RunningService, session_id: str, path: str, n: int, **more: Any) -> None:
+        body = {"session_id": session_id, "instance_id": session_id, "seq": n, "counters": {"jobs_applied": n}} | more
+        with service.client(report.headers) as bot:
+            bot.post(f"{API}/{path}", json=body).raise_for_status()
+
+    def bring() -> Copied:
+        return asyncio.run(copy(old.database, url(target), nothing))
+
+    with running_service(tmp_path / "old") as old:
+        report = old.person("Alice").token("report")
+        for session_id in (one, ended, both):
+            beat(old, session_id, "heartbeat", 1)
+    assert bring().new == 3
+    with running_service(tmp_path / "new", {"BOTLIGHT_DATABASE_URL": url(target)}) as new:
+        beat(new, both, "heartbeat", 2, activity={"name": "searching"})
+    with running_service(tmp_path / "old") as old:
+        beat(old, one, "heartbeat", 5)
+        beat(old, ended, "complete", 7, result={"outcome": "success"})
+        beat(old, both, "heartbeat", 9)
+    again = bring()
+    assert (again.new, again.known, again.renewed, again.deleted, again.parted) == (0, 1, 2, 0, (both,))
+    found = target.run("select id, status, jobs_applied from bot_sessions")
+    rows = {session_id: (status, applied) for session_id, status, applied in found}
+    assert rows == {one: ("running", "5"), ended: ("completed", "7"), both: ("running", "2")}
+    last = bring()
+    assert (last.new, last.known, last.renewed, last.deleted, last.parted) == (0, 3, 0, 0, (both,))
+    with running_service(tmp_path / "new", {"BOTLIGHT_DATABASE_URL": url(target)}) as new:
+        beat(new, one, "heartbeat", 6)
+        beat(new, both, "heartbeat", 10)
+    assert target.value(f"select jobs_applied from bot_sessions where id = '{one}'") == "6"
+
+
 def test_what_was_deleted_stays_deleted(tmp_path: Path, target: Database) -> None:
     """Here before the copy, and there after an earlier one."""
     with running_service(tmp_path / "old") as old:

@@ -182,6 +182,23 @@ async def test_facts_are_told_with_the_change_that_brought_them(service: Followe
     assert told == [1, 2, 3, 4, 5]
 
 
+async def test_facts_are_told_of_a_session_that_was_deleted_and_came_back(service: Followed) -> None:
+    """Its timeline begins anew, and so do the numbers that were told."""
+    for n in range(3):
+        await service.scribe.report("s1", activity=f"a{n}")
+    await service.position()
+    service.sql.run("delete from bot_sessions")
+    await service.position()
+    service.sql.run(f"insert into bot_sessions (id, user_id) values ('{named('s1')}', '{ALICE}')")
+    await service.position()
+    service.heard.clear()
+    await service.scribe.report("s1", activity="again")
+    await service.position()
+    told = [fact.n for one in service.heard for change in one.changes for fact in change.facts]
+    kept = [fact.n for fact in await service.store.timeline(named("s1"), ALICE, 0, 10)]
+    assert told == kept != []
+
+
 async def test_what_nobody_waits_for_is_not_read(service: Followed) -> None:
     """A process tells its own readers; who joins in the very moment of a read misses nothing all the same."""
     service.audience = Audience(frozenset(), frozenset())

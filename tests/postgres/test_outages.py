@@ -7,7 +7,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import OpenStream
 from tests.postgres.cluster import Cluster, running_cluster
+from tests.postgres.pooler import running_pooler
 from tests.postgres.psql import Database
 from tests.support.postgres import BINARIES, EDITIONS, migrated, url
 from tests.support.service import API, Person, RunningService, running_service
@@ -175,3 +176,23 @@ def test_a_service_that_is_told_to_end_while_the_database_hangs_ends(cluster: Cl
         os.kill(service.process.pid, signal.SIGTERM)
         service.process.wait(20)
         assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("pooled", [False, True], ids=["direct", "pooled"])
+def test_what_is_acknowledged_survives_a_crash_where_commits_need_not_wait_for_the_disk(
+    cluster: Cluster, database: Database, tmp_path: Path, pooled: bool
+) -> None:
+    """A server whose `synchronous_commit` is off answers early to whoever does not ask for more."""
+    cluster.stop()
+    cluster.start({"synchronous_commit": "off", "wal_writer_delay": "10s"})
+    with ExitStack() as closing:
+        port = closing.enter_context(running_pooler(cluster, database.owner, "transaction")) if pooled else None
+        address = url(database) + (f"&port={port}" if port else "")
+        service = closing.enter_context(running_service(tmp_path, {"BOTLIGHT_DATABASE_URL": address}))
+        bot = Bot(service.person("alice"))
+        assert bot.beat().status_code == 200
+        assert bot.beat().status_code == 200
+        cluster.stop(crash=True)
+        cluster.start()
+        kept = database.value(f"select jobs_applied from bot_sessions where id = '{bot.session_id}'")
+        assert kept == str(bot.acknowledged)

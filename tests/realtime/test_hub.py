@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec import structs
 
 from botlight.model.access import Principal, Scope
 from botlight.model.command import Command
 from botlight.model.errors import TooManyStreams
+from botlight.model.event import Change, Removal
 from botlight.model.merge import advance
 from botlight.realtime.hub import Bounds, Hub
 from botlight.realtime.subscription import Delivery, Subscription
@@ -179,6 +181,22 @@ async def test_a_stop_is_told_to_every_instance_that_listens(house: House) -> No
     _, command = await house.control.stop(ALICE, S1, "enough")
     await asyncio.sleep(0)
     assert [bot.commands[:1] for bot in bots] == [[command], [command], []]
+
+
+async def test_a_bot_hears_nothing_of_a_session_that_has_become_somebody_elses(house: House) -> None:
+    """Neither the stop nor its reason, not even when both are announced at once; its stream ends."""
+    hub, mine, theirs = _hub(house), _Bot(), _Bot()
+    hub.attach(ALICE, S1, "hers", mine)
+    hub.attach(BOB, S1, "his", theirs)
+    step = advance(None, house.report(S1), house.clock.now())
+    session = structs.replace(
+        step.state.session, user_id=BOB.user_id, stop_requested_at=house.clock.now(), stop_reason="Bob's own affair"
+    )
+    gone = Removal(user_id=ALICE.user_id, session_id=S1)
+    hub.publish(Committed(position="", changes=[Change(session=session, facts=())], removals=[gone]))
+    assert not mine.commands
+    assert mine.closed
+    assert [command.reason for command in theirs.commands] == ["Bob's own affair"]
 
 
 async def test_each_bound_counts_by_itself(house: House) -> None:

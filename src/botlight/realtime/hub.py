@@ -202,8 +202,8 @@ class Hub:
                 touched.add(subscription)
             if session.stop_requested_at is not None and session.id in self._bots:
                 command = stop_command(session)
-                for _, bot in tuple(self._bots[session.id].values()):
-                    if command is not None:
+                for principal, bot in tuple(self._bots[session.id].values()):
+                    if command is not None and principal.user_id == session.user_id:
                         bot.command(command)
         for removal in committed.removals:
             for subscription in tuple(self._people.get(removal.user_id, {}).values()):

@@ -1,6 +1,7 @@
 """`botlight copy`: everything that a SQLite store holds, brought into PostgreSQL; what is there already is left alone.
 
-A portion of sessions is one transaction with all that hangs on them, so whoever is interrupted goes on where it was.
+A portion of sessions is one transaction with all that hangs on them, so whoever is interrupted goes on where it was. A
+session that went on in the source after an earlier copy is brought again, unless it has gone on in PostgreSQL too.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Copied(Struct, kw_only=True):
     sessions: int = 0
     new: int = 0  # sessions that were not there before
     known: int = 0  # that were
+    renewed: int = 0  # that were as an earlier copy left them, while they went on in the source
+    parted: Sequence[str] = ()  # those that went on in both: they are left as they are there
     deleted: int = 0  # that were deleted there after an earlier copy: they stay so
     instances: int = 0
     facts: int = 0
@@ -138,14 +141,39 @@ class _Move:
         states = (await self._store.load(ids)).states
         listed = json.encode(ids).decode()
         facts, jobs = await self._read("source_facts", listed), await self._read("source_jobs", listed)
+        renewed = await self._make_way(states, facts, [id_ for id_ in ids if there.get(id_)])
+        for id_ in renewed:
+            del there[id_]
         new = [id_ for id_ in ids if id_ not in there]
         await save(self._target, [Write(before=None, after=self._owned(states[id_])) for id_ in new])
         await self._put("put_facts", (row for row in facts if row[0] not in there))
         await self._put("put_jobs", (row for row in jobs if row[0] not in there))
         await self._count(states, Counter(row[0] for row in facts), Counter(row[0] for row in jobs), there)
-        self._copied.new += len(new)
+        self._copied.new += len(new) - len(renewed)
+        self._copied.renewed += len(renewed)
         self._copied.known += sum(there.values())
         self._copied.deleted += len(there) - sum(there.values())
+
+    async def _make_way(
+        self, states: Mapping[str, SessionState], facts: Sequence[tuple[Any, ...]], ids: Sequence[str]
+    ) -> Sequence[str]:
+        """Remove what an earlier copy brought of sessions that went on since, in the source alone; answers which."""
+        here: dict[str, set[tuple[Any, ...]]] = {id_: set() for id_ in states}
+        for session_id, *fact in facts:
+            here[session_id].add(tuple(fact[:3]))
+        renewed = []
+        for id_, heard, numbers, instants, kinds in await self._target.fetch(SQL["met"], list(ids)):
+            there = set(zip(numbers, instants, kinds, strict=True))
+            heard_here = states[id_].session.last_heartbeat_at or 0
+            if heard <= heard_here and there <= here[id_]:
+                if heard < heard_here or there < here[id_]:
+                    renewed.append(id_)
+            elif heard < heard_here:
+                self._copied.parted = (*self._copied.parted, id_)
+        if renewed:
+            await self._target.execute(SQL["drop_sessions"], renewed)
+            await self._target.execute(SQL["drop_graves"], renewed)
+        return renewed
 
     def _owned(self, state: SessionState) -> SessionState:
         session = structs.replace(state.session, user_id=self._owners[state.session.user_id])

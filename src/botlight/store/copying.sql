@@ -99,3 +99,16 @@ from public.bot_sessions s where s.id = any ($1::text[]::uuid[])
 -- there: How many of a list of tokens and sign-ins are there.
 select (select count(*) from botlight.tokens where id = any ($1::text[]))
   + (select count(*) from botlight.sign_ins where id = any ($1::text[]))
+
+-- met: When sessions that are there were last heard, and their timelines; nobody changes them until the end.
+select s.id::text, coalesce(floor(extract(epoch from s.last_heartbeat_at) * 1000)::bigint, 0),
+  array(select f.n from botlight.facts f where f.session_id = s.id order by f.n),
+  array(select floor(extract(epoch from f.at) * 1000)::bigint from botlight.facts f where f.session_id = s.id order by f.n),
+  array(select f.kind from botlight.facts f where f.session_id = s.id order by f.n)
+from public.bot_sessions s where s.id = any ($1::text[]::uuid[]) order by s.id for update
+
+-- drop_sessions: Remove sessions that are about to be brought again.
+delete from public.bot_sessions where id = any ($1::text[]::uuid[])
+
+-- drop_graves: Remove the tombstones that this left.
+delete from botlight.tombstones where session_id = any ($1::text[]::uuid[])

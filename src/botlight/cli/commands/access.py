@@ -22,6 +22,7 @@ from botlight.cli.trouble import Trouble, WrongCall
 from botlight.cli.wiring import open_access
 from botlight.model.access import Scope
 from botlight.model.errors import Unauthorized, Unknown
+from botlight.model.identity import is_id
 from botlight.model.session import Instant
 from botlight.service.people import People
 from botlight.service.ports import Token, User
@@ -284,10 +285,20 @@ async def _owner(settings: Settings, people: People, text: str | None, *, settle
     except Unknown:
         user_id = None if text is None else _from_elsewhere(settings, text)
         if user_id is None:
+            _check_settings(settings, people, text or "")
             raise
     if settle:
         await people.settle(user_id)
     return user_id
+
+
+def _check_settings(settings: Settings, people: People, text: str) -> None:
+    """Nobody of that id is known: it may be that this shell lacks what the service was told."""
+    if people.managed_here and ("|" in text or is_id(text)) and trusted_issuer(settings) is None:
+        raise Trouble(
+            f"There is no user {text!r}. For somebody from elsewhere this command needs the service's own settings: "
+            "BOTLIGHT_SUPABASE_URL, or BOTLIGHT_JWT_ISSUER and BOTLIGHT_JWT_AUDIENCE."
+        )
 
 
 def _from_elsewhere(settings: Settings, text: str) -> str | None:

@@ -16,6 +16,8 @@ from botlight.store.copying import copy as bring_over
 
 __all__ = ["copy"]
 
+SHOWN = 20  # ids at most
+
 
 def copy(
     source: Annotated[str, typer.Option("--from", metavar="URL", help="The store to copy: sqlite:///absolute/path.")],
@@ -28,7 +30,8 @@ def copy(
     """Copy a SQLite store into PostgreSQL: people, tokens, sessions, timelines and proof lists.
 
     The service of the SQLite store has to be stopped. What is in PostgreSQL already is left alone, so a copy that was
-    interrupted goes on when it is called again. Everything that arrives is counted.
+    interrupted goes on when it is called again; a session that went on here alone since an earlier copy is brought
+    again. Everything that arrives is counted.
 
     \b
     Examples:
@@ -68,8 +71,14 @@ def _tell(copied: Copied) -> None:
     typer.echo(f"{copied.people} people, {copied.credentials} tokens and sign-ins: all are there.")
     typer.echo(
         f"{copied.sessions} sessions: {copied.new} copied now, {copied.known} were there already"
+        f"{f', {copied.renewed} had gone on here and were brought again' if copied.renewed else ''}"
         f"{f', {copied.deleted} were deleted there' if copied.deleted else ''}; with {copied.instances} instances, "
         f"{copied.facts} facts and {copied.jobs} job outcomes. All was counted on both sides."
     )
+    if copied.parted:
+        typer.echo(
+            f"Look at these, which went on here and there after an earlier copy, and are left as they are there: "
+            f"{', '.join(copied.parted[:SHOWN])}{' …' if len(copied.parted) > SHOWN else ''}"
+        )
     for name in copied.joined:
         typer.echo(f"{name} had an account there already, which now has what was theirs here.")

@@ -35,9 +35,13 @@ class DatabaseClock:
             self._ahead_ms = best
 
     def start_at(self, floor: Instant | None) -> None:
-        """Start no earlier than an instant that was given out before."""
+        """Start no earlier than an instant that was given out before, and run on from there.
+
+        Else the clock of a database that was set back would stand still here, while other servers' run on.
+        """
         if floor is not None:
             self._last = max(self._last, floor)
+            self._ahead_ms = max(self._ahead_ms, floor - time.monotonic() * 1000)
 
     def now(self) -> Instant:
         """The instant that it is, in ms."""

@@ -48,6 +48,11 @@ WRITING: Final = COMMON | {
     # Ours end within milliseconds. Somebody who leaves a transaction open must hold up what he changed, and no more.
     "lock_timeout": "'500ms'",
 }
+DURABLE: Final = """
+select set_config('synchronous_commit',
+  case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, {})
+"""
+"""Whoever runs the database may let commits answer before they are on the disk; what is acknowledged here has to be."""
 
 
 class PostgresDatabase:
@@ -203,9 +208,8 @@ class PostgresDatabase:
         """Behind a pooler each transaction says for itself what a connection of ours has been told once."""
         if not self._footing.pooled:
             return begin
-        return "; ".join(
-            [begin, f"set local role {SERVICE_ROLE}", *(f"set local {k} = {v}" for k, v in settings.items())]
-        )
+        told = (f"set local {name} = {value}" for name, value in settings.items())
+        return "; ".join([begin, f"set local role {SERVICE_ROLE}", DURABLE.format("true"), *told])
 
 
 @asynccontextmanager
@@ -224,7 +228,8 @@ async def _lent(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[AnyConnecti
 
 async def _pool(url: str, footing: Footing, settings: dict[str, str], size: int) -> asyncpg.Pool[asyncpg.Record]:
     """Connections that are the service's from their first moment to their last; none is opened yet."""
-    told = "; ".join([f"set role {SERVICE_ROLE}", *(f"set {name} = {value}" for name, value in settings.items())])
+    settled = (f"set {name} = {value}" for name, value in settings.items())
+    told = "; ".join([f"set role {SERVICE_ROLE}", DURABLE.format("false"), *settled])
 
     async def begin(connection: asyncpg.Connection[asyncpg.Record]) -> None:
         await connection.execute(told)

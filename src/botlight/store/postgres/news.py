@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -42,6 +42,11 @@ class Timelines:
         """The number of the newest entry that was told."""
         return self._told.get(session_id, 0)
 
+    def forget(self, session_ids: Iterable[str]) -> None:
+        """These begin anew."""
+        for session_id in session_ids:
+            self._told.pop(session_id, None)
+
     def note(self, news: News) -> None:
         """These were told."""
         if news.reset:
@@ -76,8 +81,9 @@ async def unseen(
     lost = [Removal(user_id=pair[:36], session_id=pair[36:]) for pair in gone]
     audience = asked()
     told = await _told(connection, sorted({*ids, *(removal.session_id for removal in lost)}), audience)
-    facts = await _facts(connection, told, transactions, timelines)
     begun, owners = set(made), {session.id: session.user_id for session in told}
+    timelines.forget(begun)  # one that came back numbers its entries from 1 again
+    facts = await _facts(connection, told, transactions, timelines)
     return News(
         here=here,
         changes=[
