@@ -9,9 +9,9 @@ from uuid import UUID
 
 import asyncpg
 
-from botlight.model.access import Scope
 from botlight.model.session import Instant
 from botlight.service.ports import Credential, RejectedWrite, Token, User
+from botlight.store.access import token_from, user_from
 from botlight.store.postgres.database import PostgresDatabase
 from botlight.store.sqlfile import statements
 
@@ -35,7 +35,7 @@ class PostgresAccess:
 
     async def users(self) -> Sequence[User]:
         """Everybody, oldest first; on Supabase nobody, since they are the project's."""
-        return [_user(row) for row in await self._rows("users")]
+        return [user_from(row) for row in await self._rows("users")]
 
     async def user_named(self, name: str) -> User | None:
         """A person by name, whatever the case; on Supabase by id, for a command also by e-mail."""
@@ -43,7 +43,7 @@ class PostgresAccess:
             return None
         if self.manages_people:
             found = await self._rows("user_named", name)
-            return _user(found[0]) if found else None
+            return user_from(found[0]) if found else None
         user_id = _id(name)
         if not self._database.serving:
             user_id = await self._of_supabase(user_id, name)
@@ -81,11 +81,11 @@ class PostgresAccess:
     async def find(self, secret_hash: str) -> Credential | None:
         """The token or sign-in with this secret, expired or not."""
         for row in await self._rows("find_token", secret_hash):
-            user, token = _user(row[:USER_FIELDS]), _token(row[USER_FIELDS:])
+            user, token = user_from(row[:USER_FIELDS]), token_from(row[USER_FIELDS:])
             return Credential(kind="token", id=token.id, user=user, expires_at=token.expires_at, token=token)
         for row in await self._rows("find_sign_in", secret_hash):
             sign_in_id, expires_at = row[USER_FIELDS:]
-            return Credential(kind="sign_in", id=sign_in_id, user=_user(row[:USER_FIELDS]), expires_at=expires_at)
+            return Credential(kind="sign_in", id=sign_in_id, user=user_from(row[:USER_FIELDS]), expires_at=expires_at)
         return None
 
     async def valid(self, credential_ids: Collection[str], now: Instant) -> frozenset[str]:
@@ -94,7 +94,7 @@ class PostgresAccess:
 
     async def tokens(self, user_id: str) -> Sequence[Token]:
         """A person's tokens, newest first."""
-        return [_token(row) for row in await self._rows("tokens", user_id)]
+        return [token_from(row) for row in await self._rows("tokens", user_id)]
 
     async def add_token(self, token: Token, secret_hash: str) -> None:
         """Keep a new token."""
@@ -138,7 +138,7 @@ class PostgresAccess:
             if taken is None or taken[1] <= now:
                 return None
             [user] = await connection.fetch(SQL["user"], taken[0])
-            return _user(user)
+            return user_from(user)
 
     async def _of_supabase(self, user_id: str | None, name: str) -> str | None:
         """The id of a person of the project, where the login may look; else what was said, if it is an id."""
@@ -166,24 +166,3 @@ def _id(text: str) -> str | None:
         return str(UUID(text))
     except ValueError:
         return None
-
-
-def _user(row: Any) -> User:
-    user_id, name, password_hash, operator, created_at = row
-    return User(id=user_id, name=name, password_hash=password_hash, operator=operator, created_at=created_at)
-
-
-def _token(row: Any) -> Token:
-    token_id, user_id, name, scope, created_at, expires_at, last_used_at, bot, session_id, origin = row
-    return Token(
-        id=token_id,
-        user_id=user_id,
-        name=name,
-        scope=Scope(scope),
-        created_at=created_at,
-        expires_at=expires_at,
-        last_used_at=last_used_at,
-        bot=bot,
-        session_id=session_id,
-        origin=origin,
-    )

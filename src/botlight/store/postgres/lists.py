@@ -6,12 +6,12 @@ rows a snapshot did not see, and what is gone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from botlight.model.event import Removal
 from botlight.model.session import BotSession
-from botlight.service.ports import Board, PageCursor, SessionFilter, list_group
+from botlight.service.ports import Board, PageCursor, SessionFilter
+from botlight.store.lists import ENDED, groups, within
 from botlight.store.postgres.connection import AnyConnection, be_person
 from botlight.store.postgres.loading import sessions
 from botlight.store.postgres.positions import Moment, Position
@@ -19,7 +19,6 @@ from botlight.store.postgres.sql import column, ids_among, is_id, rows, value
 
 __all__ = ["NOWHERE", "board", "page"]
 
-ENDED: Final = 2
 NOWHERE: Final = "00000000-0000-0000-0000-000000000000"
 _EARLIEST: Final = 0
 _LATEST: Final = 253_402_300_799_999  # the last millisecond of the year 9999, after which nothing is kept
@@ -56,9 +55,9 @@ async def page(
     if which.session_id is not None:
         asked = (which.user_id, which.session_id if is_id(which.session_id) else NOWHERE, which.bot, status)
         one = sessions(await rows(connection, "listed_one", *asked))
-        return [session for session in one if _within(session, which, after)][:limit]
+        return [session for session in one if within(session, which, after)][:limit]
     found: list[BotSession] = []
-    for group in _groups(which, after):
+    for group in groups(which, after):
         begin, after_id = _LATEST * 1000, NOWHERE
         if after is not None and after.group == group:
             begin, after_id = await _place(connection, after)
@@ -119,17 +118,3 @@ async def _changed(
 def _since(which: SessionFilter, group: int) -> int:
     """How far back the list goes, in microseconds."""
     return 0 if group != ENDED else min(max(which.ended_since or 0, _EARLIEST), _LATEST) * 1000
-
-
-def _groups(which: SessionFilter, after: PageCursor | None) -> Sequence[int]:
-    if which.status is not None:
-        group = list_group(which.status)
-        return () if after is not None and after.group > group else (group,)
-    return range(0 if after is None else after.group, ENDED + 1)
-
-
-def _within(session: BotSession, which: SessionFilter, after: PageCursor | None) -> bool:
-    place = PageCursor.of(session)
-    if place.group == ENDED and place.at < (which.ended_since or 0):
-        return False
-    return after is None or (place.group, -place.at, place.id) > (after.group, -after.at, after.id)

@@ -14,6 +14,7 @@ from msgspec import structs
 from botlight.model.event import Change, Fact
 from botlight.model.session import SessionState
 from botlight.service.ports import Write
+from botlight.store.instances import rearranged
 from botlight.store.postgres.connection import AnyConnection
 from botlight.store.postgres.rows import columns, fact_values, job_values, text, write_values
 from botlight.store.postgres.sql import SQL, column, rows
@@ -68,24 +69,12 @@ def _place(state: SessionState) -> tuple[Any, ...]:
 
 async def _save_instances(connection: AnyConnection, writes: Iterable[Write]) -> None:
     """Write the instances that changed, but for the newest main one, which stands in the session's own row."""
-    kept: list[tuple[str, str, str]] = []
-    lifted: list[tuple[str, str]] = []
-    for write in writes:
-        session, before = write.after.session, write.before
-        known = before.instances if before else {}
-        formerly = before.session.instance_id if before else None
-        main = session.instance_id
-        if main is not None and main != formerly and main in known:
-            lifted.append((session.id, main))
-        kept += [
-            (session.id, id_, text(instance))
-            for id_, instance in write.after.instances.items()
-            if id_ != main and (id_ == formerly or instance is not known.get(id_))
-        ]
+    kept, lifted = rearranged(writes)
     if lifted:
         await connection.execute(SQL["lift_instances"], *columns(lifted))
     if kept:
-        await connection.execute(SQL["save_instances"], *columns(kept))
+        kept_rows = [(id_, instance.id, text(instance)) for id_, instance in kept]
+        await connection.execute(SQL["save_instances"], *columns(kept_rows))
 
 
 async def _add_facts(connection: AnyConnection, writes: Iterable[Write]) -> dict[str, tuple[Fact, ...]]:

@@ -9,10 +9,10 @@ import apsw
 
 from botlight.model.session import Instant
 from botlight.service.ports import Credential, Token, User
+from botlight.store.access import token_from, user_from
 from botlight.store.sqlite.connection import transaction
 from botlight.store.sqlite.database import SqliteDatabase
 from botlight.store.sqlite.loading import found_credentials, json_list
-from botlight.store.sqlite.rows import token_from, user_from
 from botlight.store.sqlite.sql import rows
 
 __all__ = ["SqliteAccess"]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import apsw
 
 from botlight.model.event import Removal
 from botlight.model.session import BotSession
-from botlight.service.ports import Board, PageCursor, SessionFilter, list_group
+from botlight.service.ports import Board, PageCursor, SessionFilter
+from botlight.store.lists import ENDED, groups, within
 from botlight.store.sqlite.positions import position, revision_of
 from botlight.store.sqlite.rows import session_from
 from botlight.store.sqlite.sql import rows, value
 
 __all__ = ["board", "page"]
 
-ENDED: Final = 2
 _LATEST: Final = 2**63 - 1
 
 
@@ -40,9 +39,9 @@ def page(
     asked = _asked(which) | {"since": since}
     if which.session_id is not None:
         sessions = map(session_from, rows(connection, "listed_one", asked))
-        return [session for session in sessions if _within(session, which, after)][:limit]
+        return [session for session in sessions if within(session, which, after)][:limit]
     found: list[BotSession] = []
-    for group in _groups(which, after):
+    for group in groups(which, after):
         place: dict[str, Any] = {"group": group, "at_most": _LATEST, "after_id": "", "limit": limit - len(found)}
         place["at_least"] = (which.ended_since or 0) if group == ENDED else 0
         if after is not None and after.group == group:
@@ -78,17 +77,3 @@ def _changed(
 def _asked(which: SessionFilter) -> dict[str, Any]:
     status = None if which.status is None else which.status.value
     return {"user": which.user_id, "id": which.session_id, "bot": which.bot, "status": status}
-
-
-def _groups(which: SessionFilter, after: PageCursor | None) -> Sequence[int]:
-    if which.status is not None:
-        group = list_group(which.status)
-        return () if after is not None and after.group > group else (group,)
-    return range(0 if after is None else after.group, ENDED + 1)
-
-
-def _within(session: BotSession, which: SessionFilter, after: PageCursor | None) -> bool:
-    place = PageCursor.of(session)
-    if place.group == ENDED and place.at < (which.ended_since or 0):
-        return False
-    return after is None or (place.group, -place.at, place.id) > (after.group, -after.at, after.id)

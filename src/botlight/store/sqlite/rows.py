@@ -7,10 +7,8 @@ from typing import Any, Final
 
 from msgspec import json
 
-from botlight.model.access import Scope
 from botlight.model.event import Fact, FactKind, JobOutcome
 from botlight.model.session import COUNTERS, BotSession, Instance, Micros, Outcome, SessionState, Status
-from botlight.service.ports import Token, User
 
 __all__ = [
     "fact_from",
@@ -22,8 +20,6 @@ __all__ = [
     "session_from",
     "state_from",
     "text",
-    "token_from",
-    "user_from",
 ]
 
 Row = Sequence[Any]
@@ -150,27 +146,4 @@ def job_from(row: Row) -> JobOutcome:
     n, at, key, outcome, title, company, url, reason, credited = row
     return JobOutcome(
         n=n, at=at, key=key, outcome=outcome, title=title, company=company, url=url, reason=reason, credits=credited
-    )
-
-
-def user_from(row: Row) -> User:
-    """A user from its `user_fields`."""
-    user_id, name, password_hash, operator, created_at = row
-    return User(id=user_id, name=name, password_hash=password_hash, operator=bool(operator), created_at=created_at)
-
-
-def token_from(row: Row) -> Token:
-    """A token from its `token_fields`."""
-    token_id, user_id, name, scope, created_at, expires_at, last_used_at, bot, session_id, origin = row
-    return Token(
-        id=token_id,
-        user_id=user_id,
-        name=name,
-        scope=Scope(scope),
-        created_at=created_at,
-        expires_at=expires_at,
-        last_used_at=last_used_at,
-        bot=bot,
-        session_id=session_id,
-        origin=origin,
     )

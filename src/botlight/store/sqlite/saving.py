@@ -11,6 +11,7 @@ from msgspec import Struct, json, structs
 from botlight.model.event import Change, Fact, Removal
 from botlight.model.session import SessionState
 from botlight.service.ports import Committed, Write
+from botlight.store.instances import rearranged
 from botlight.store.sqlite.connection import read_transaction, transaction
 from botlight.store.sqlite.loading import json_list
 from botlight.store.sqlite.positions import position
@@ -131,22 +132,9 @@ def _moving(state: SessionState) -> tuple[Any, ...]:
 
 def _save_instances(connection: apsw.Connection, writes: Iterable[Write]) -> None:
     """Write the instances that changed, but for the newest main one, which stands in the session's own row."""
-    kept: list[tuple[str, str, str]] = []
-    lifted: list[tuple[str, str]] = []
-    for write in writes:
-        session, before = write.after.session, write.before
-        known = before.instances if before else {}
-        formerly = before.session.instance_id if before else None
-        main = session.instance_id
-        if main is not None and main != formerly and main in known:
-            lifted.append((session.id, main))
-        kept += [
-            (session.id, id_, text(instance))
-            for id_, instance in write.after.instances.items()
-            if id_ != main and (id_ == formerly or instance is not known.get(id_))
-        ]
+    kept, lifted = rearranged(writes)
     many(connection, "lift_instances", lifted)
-    many(connection, "save_instances", kept)
+    many(connection, "save_instances", [(id_, instance.id, text(instance)) for id_, instance in kept])
 
 
 def _add_facts(connection: apsw.Connection, writes: Iterable[Write]) -> dict[str, tuple[Fact, ...]]:

@@ -85,8 +85,8 @@ h2 a[href]:hover { text-decoration-color: currentColor; text-decoration-thicknes
 .details { color: var(--soft); font-size: .9rem; }
 .note { color: var(--tone); font-size: .9rem; font-variant-numeric: tabular-nums; }
 
-.counters { display: flex; flex-wrap: wrap; gap: .5rem; padding: .2rem 0; }
-.counter { display: flex; flex-direction: column; flex: 1 1 20%; min-width: max-content; }
+.counters { display: flex; flex-wrap: wrap; gap: .5rem 1rem; padding: .2rem 0; }
+.counter { display: flex; flex-direction: column; flex: 1 1 15%; min-width: max-content; }
 .counter .value { font-size: clamp(1.4rem, 8.4cqi, 2.1rem); line-height: 1.1; font-weight: 680; letter-spacing: -.02em; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 .counter dt { color: var(--soft); font-size: .85rem; order: 2; }
 .counter dt a { color: inherit; text-decoration: none; display: inline-block; padding: .2rem 0; min-width: 1.6rem; }
