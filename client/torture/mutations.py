@@ -22,7 +22,16 @@ __all__ = ["BREAKAGES", "Breakage", "Verdict", "broken", "copy_of_the_tree", "ru
 
 TREE = Path(__file__).parents[2]
 REPORTER = Path("client") / "status_reporter.py"
-COPIED = ("client", "contract", "tests/model", "tests/support", "tests/conftest.py", "conftest.py", "pyproject.toml")
+COPIED = (
+    "client",
+    "contract",
+    "tests/model",
+    "tests/postgres",
+    "tests/support",
+    "tests/conftest.py",
+    "conftest.py",
+    "pyproject.toml",
+)
 LIMIT_S = 240
 
 
