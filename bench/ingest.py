@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +28,7 @@ __all__ = ["main"]
 
 CONNECTIONS = 64
 USERS, TOKENS_PER_USER = 4, 150  # 600 tokens, because one may ask 50 times a second
-SECONDS, ROUNDS = 3.0, 3
+SECONDS, ROUNDS = float(os.environ.get("SECONDS", "3")), int(os.environ.get("ROUNDS", "3"))
 
 
 def free_port() -> int:
@@ -47,17 +47,20 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def server(kind: str, folder: Path) -> Iterator[Server]:
-    """One of `bench.servers` in a process of its own, ready to be asked."""
+def server(kind: str, folder: Path, more: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """One of `bench.servers` in a process of its own, ready to be asked; `more` are settings that beat ours."""
     port = free_port()
     environment = {
         "BOTLIGHT_DATABASE_URL": f"sqlite://{folder / kind / 'botlight.db'}",
         "BOTLIGHT_PORT": str(port),
         "BOTLIGHT_LOG_LEVEL": "warning",
+        **(more or {}),
     }
     command = [sys.executable, "-m", "bench.servers", kind]
-    with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE) as process:
         try:
+            assert process.stdout is not None
+            process.stdout.readline()  # said when every process of a fleet answers
             _wait(port)
             yield Server(port, Settings.read(environment), psutil.Process(process.pid))
         finally:
@@ -104,7 +107,7 @@ def show(name: str, rounds: list[Figures], beside: float | None) -> float:
 def main() -> None:
     """Run and print the table."""
     print(
-        f"Heartbeats a second, durable before the answer, {CONNECTIONS} in flight; {ROUNDS} interleaved rounds of {SECONDS:.0f} s"
+        f"Heartbeats a second, durable before the answer, {CONNECTIONS} in flight; {ROUNDS} interleaved rounds of {SECONDS:g} s"
     )
     print(f"  {'':44} {'median':>9} {'range':>17} {'CPU us':>7} {'p50 ms':>7} {'p99 ms':>8} {'ratio':>6} {'errors':>6}")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as closing:
