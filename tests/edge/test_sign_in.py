@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count, islice, takewhile
 from http.cookies import SimpleCookie
+from itertools import count, islice, takewhile
 
 import httpx
 import pytest

@@ -21,6 +21,7 @@ from tests.postgres.pooler import running_pooler
 from tests.postgres.psql import Database
 from tests.support.postgres import BINARIES, EDITIONS, migrated, url
 from tests.support.service import API, Person, RunningService, running_service
+from tests.support.stream import EventStream
 
 WORKERS: Final = ("1", "2")
 
@@ -127,7 +128,7 @@ def _reopened(reopen: Callable[[], EventStream]) -> tuple[EventStream, Any]:
     """A stream and the one session of its list; another worker may close its streams a moment later than the first."""
     for _ in range(10):
         again = reopen()
-        if not again.ended(timeout_s=0.5):
+        if again.status == 200 and not again.ended(timeout_s=1):
             [listed] = again.next("sessions").data["sessions"]
             return again, listed
     raise AssertionError("no stream stays open")
