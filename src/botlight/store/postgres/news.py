@@ -14,8 +14,8 @@ from botlight.service.ports import Audience
 from botlight.store.postgres.connection import AnyConnection
 from botlight.store.postgres.loading import readable, sessions
 from botlight.store.postgres.positions import Moment, Position
-from botlight.store.postgres.rows import fact_from
 from botlight.store.postgres.sql import ids_among, rows
+from botlight.store.rows import fact_from
 
 __all__ = ["MOST_NEWS", "News", "Timelines", "unseen"]
 

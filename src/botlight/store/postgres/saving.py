@@ -16,8 +16,9 @@ from botlight.model.session import SessionState
 from botlight.service.ports import Write
 from botlight.store.instances import rearranged
 from botlight.store.postgres.connection import AnyConnection
-from botlight.store.postgres.rows import columns, fact_values, job_values, text, write_values
+from botlight.store.postgres.rows import columns, write_values
 from botlight.store.postgres.sql import SQL, column, rows
+from botlight.store.rows import fact_values, job_values, text
 
 __all__ = ["FACTS_KEPT", "JOBS_KEPT", "save"]
 

@@ -18,8 +18,9 @@ from botlight.store.postgres.connection import be_person
 from botlight.store.postgres.database import PostgresDatabase
 from botlight.store.postgres.failures import Busy, Collision
 from botlight.store.postgres.feed import PostgresFeed
-from botlight.store.postgres.rows import fact_from, instances_from, job_from
+from botlight.store.postgres.rows import instances_from
 from botlight.store.postgres.sql import SQL, column, ids_among, is_id, rows
+from botlight.store.rows import fact_from, job_from
 
 __all__ = ["PostgresStore"]
 

@@ -9,7 +9,8 @@ from msgspec import json
 
 from botlight.model.session import Instance, SessionState
 from botlight.service.ports import Loaded
-from botlight.store.sqlite.rows import instance_from, state_from
+from botlight.store.rows import instance_from
+from botlight.store.sqlite.rows import state_from
 from botlight.store.sqlite.sql import rows, value
 
 __all__ = ["found_credentials", "json_list", "load", "states"]

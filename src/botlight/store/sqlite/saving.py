@@ -12,10 +12,11 @@ from botlight.model.event import Change, Fact, Removal
 from botlight.model.session import SessionState
 from botlight.service.ports import Committed, Write
 from botlight.store.instances import rearranged
+from botlight.store.rows import fact_values, job_values, text
 from botlight.store.sqlite.connection import read_transaction, transaction
 from botlight.store.sqlite.loading import json_list
 from botlight.store.sqlite.positions import position
-from botlight.store.sqlite.rows import fact_values, job_values, live_values, text
+from botlight.store.sqlite.rows import live_values
 from botlight.store.sqlite.sql import many, rows, value
 
 __all__ = ["FACTS_KEPT", "JOBS_KEPT", "Saved", "Saver"]

@@ -11,13 +11,13 @@ from botlight.model.event import Fact, JobOutcome
 from botlight.model.merge import CLOSED_AFTER_LOST_MS
 from botlight.model.session import BotSession, Instant, SessionState
 from botlight.service.ports import Audience, Board, Committed, Loaded, PageCursor, SessionFilter, Write
+from botlight.store.rows import fact_from, job_from
 from botlight.store.sqlite import lists, loading
 from botlight.store.sqlite.announcements import Announcements
 from botlight.store.sqlite.cache import StateCache
 from botlight.store.sqlite.connection import transaction
 from botlight.store.sqlite.database import SqliteDatabase
 from botlight.store.sqlite.positions import is_after
-from botlight.store.sqlite.rows import fact_from, job_from
 from botlight.store.sqlite.saving import Saved
 from botlight.store.sqlite.sql import rows, value
 
