@@ -14,12 +14,12 @@ import yaml
 
 from botlight.cli.settings import Settings
 from botlight.cli.wiring import open_service
-from botlight.edge.codec import PRIVATE, encode, instant_of, number, public_document, session_document
+from botlight.edge.codec import PRIVATE, encode, instant_of, public_document, session_document
 from botlight.edge.operation import Operation
 from botlight.edge.problems import STATUS_OF
 from botlight.model.access import PERMITS, Scope
 from botlight.model.errors import Refusal
-from botlight.model.session import COUNTERS, MICROS, BotSession, Instant
+from botlight.model.session import COUNTERS, MICROS, BotSession, Instant, number
 
 CONTRACT: Final = Path(__file__).parents[2] / "contract"
 DOCUMENT: Final[dict[str, Any]] = yaml.safe_load((CONTRACT / "openapi.yaml").read_text())

@@ -31,6 +31,12 @@ Person = Callable[[], str]
 _number = count(1)
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """The service runs on asyncio alone."""
+    return "asyncio"
+
+
 @pytest.fixture(scope="session")
 def binaries() -> Path:
     """Where PostgreSQL's programs are; in CI they have to be there."""

@@ -23,12 +23,6 @@ IDS = [named(f"s{n:02}") for n in range(160)]
 ROUNDS = 20
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """The service runs on asyncio alone."""
-    return "asyncio"
-
-
 def _written(database: Database) -> list[dict[str, Any]]:
     """What three processes were told."""
     module = [sys.executable, "-m", "tests.postgres.writer_process", url(database)]

@@ -22,12 +22,6 @@ pytestmark = pytest.mark.anyio
 LISTENERS = "select pg_terminate_backend(pid) from pg_stat_activity where query ~* '^(listen|select 1$)' and datname = current_database()"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """The service runs on asyncio alone."""
-    return "asyncio"
-
-
 @pytest.fixture(params=EDITIONS)
 def edition(request: pytest.FixtureRequest) -> str:
     """Which PostgreSQL."""

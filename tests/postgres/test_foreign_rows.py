@@ -16,12 +16,6 @@ from tests.support.postgres import EDITIONS, Servers
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """The service runs on asyncio alone."""
-    return "asyncio"
-
-
 @pytest.fixture(params=EDITIONS)
 async def service(servers: Servers, request: pytest.FixtureRequest) -> AsyncIterator[Followed]:
     """A store in a database of its own."""

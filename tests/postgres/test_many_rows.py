@@ -24,12 +24,6 @@ EACH: Final = 100
 REVISIONS: Final = "select user_id, id, revision from bot_sessions"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """The service runs on asyncio alone."""
-    return "asyncio"
-
-
 class _Reader:
     """A page that shows revisions; a slow one takes one batch and then nothing."""
 

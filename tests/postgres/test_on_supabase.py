@@ -18,12 +18,6 @@ pytestmark = pytest.mark.anyio
 BYPASSES: Final = "select rolbypassrls from pg_roles where rolname = current_user"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """The service runs on asyncio alone."""
-    return "asyncio"
-
-
 @pytest.mark.parametrize("kind", [SUPABASE, SUPABASE_OLD])
 async def test_people_see_their_own(blank: Blank, kind: str) -> None:
     """Sessions are written, announced, listed, resumed and deleted, each by and for whom they are."""

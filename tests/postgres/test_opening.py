@@ -27,12 +27,6 @@ pytestmark = pytest.mark.anyio
 WHO = "select current_user::text, session_user::text, current_setting('transaction_isolation')"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """The service runs on asyncio alone."""
-    return "asyncio"
-
-
 @pytest.fixture(params=[PLAIN, SUPABASE])
 def ready(request: pytest.FixtureRequest, blank: Blank) -> Database:
     """A database of its own for a test, migrated as a person does it."""

@@ -25,12 +25,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """The service runs on asyncio alone."""
-    return "asyncio"
-
-
-@pytest.fixture
 def database(blank: Blank) -> Database:
     """A database of its own."""
     return made(blank, PLAIN)

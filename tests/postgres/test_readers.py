@@ -30,12 +30,6 @@ SQL_WRITERS: Final = 3
 WRITTEN: Final = "select n_tup_ins + n_tup_upd + n_tup_del from pg_stat_user_tables where relname = 'bot_sessions'"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """The service runs on asyncio alone."""
-    return "asyncio"
-
-
 class Trial:
     """A database with people, writers and readers; one `round` is all that the writers have to do."""
 

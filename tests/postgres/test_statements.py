@@ -22,12 +22,6 @@ NOWHERE: Final = named("")
 LATEST: Final = 253_402_300_799_999_000  # the end of the year 9999, in microseconds
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """The service runs on asyncio alone."""
-    return "asyncio"
-
-
 @pytest.fixture(params=EDITIONS)
 async def service(servers: Servers, request: pytest.FixtureRequest) -> AsyncIterator[Followed]:
     """A store in a database of its own."""

@@ -20,12 +20,6 @@ START: Final = 1_769_000_000_000
 DAY: Final = 86_400_000
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """The service runs on asyncio alone."""
-    return "asyncio"
-
-
 @asynccontextmanager
 async def two_servers(database: Database) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
     """Two stores on one database, as two processes have them."""

@@ -15,7 +15,7 @@ from botlight.model.errors import Invalid
 from botlight.model.event import Fact, JobOutcome
 from botlight.model.liveness import shown_state
 from botlight.model.report import MAX_COUNTER, Activity, Snapshot, micros
-from botlight.model.session import COUNTERS, MICROS, BotSession, Instance, Instant, Micros
+from botlight.model.session import COUNTERS, BotSession, Instance, Instant, Micros, number
 from botlight.service.ports import Token
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "instance_document",
     "instant_of",
     "job_document",
-    "number",
     "public_document",
     "rfc3339",
     "session_document",
@@ -195,11 +194,6 @@ def instant_of(text: str, pointer: str) -> Instant:
     if at is None or at.tzinfo is None:
         raise _wrong(pointer, "expected an RFC 3339 time with a zone, such as 2026-01-21T10:00:00Z")
     return Instant(int(at.timestamp() * 1000))
-
-
-def number(value: Micros) -> int | Decimal:
-    """Millionths as the exact JSON number."""
-    return value // MICROS if value % MICROS == 0 else Decimal(value).scaleb(-6).normalize()
 
 
 def totals_document(totals: dict[str, Micros]) -> dict[str, int | Decimal]:

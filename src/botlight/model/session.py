@@ -6,6 +6,7 @@ RFC 3339. Counters are whole millionths (`Micros`), so that sums are exact.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NewType
 
@@ -23,6 +24,7 @@ __all__ = [
     "Role",
     "SessionState",
     "Status",
+    "number",
     "stop_command_id",
 ]
 
@@ -33,6 +35,12 @@ Micros = NewType("Micros", int)
 """Millionths of a counter's unit."""
 
 MICROS: Final = 1_000_000
+
+
+def number(value: Micros) -> int | Decimal:
+    """Millionths as the exact JSON number."""
+    return value // MICROS if value % MICROS == 0 else Decimal(value).scaleb(-6).normalize()
+
 
 COUNTERS: Final = ("jobs_found", "jobs_applied", "jobs_failed", "credits_used")
 """The counters that every session has; all other names are the bot's own."""

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from decimal import Decimal
 from typing import Any, Final
 
-from botlight.edge.codec import number, rfc3339
-from botlight.model.session import COUNTERS, BotSession, Micros
+from botlight.edge.codec import rfc3339
+from botlight.model.session import COUNTERS, BotSession, Micros, number
 
 __all__ = ["COLUMNS", "KEY", "Row", "Value", "described", "record", "row_of"]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from msgspec import json
 
-from botlight.model.session import MICROS, BotSession, Instance, Micros, SessionState
+from botlight.model.session import MICROS, BotSession, Instance, Micros, SessionState, number
 from botlight.service.ports import Write
 from botlight.store import rows
 from botlight.store.rows import Row, instance_from, text
@@ -41,13 +41,7 @@ def write_values(write: Write, *, moved: bool) -> Row:
 
 
 def _written(counters: dict[str, Micros]) -> str:
-    return text({name: _number(value) for name, value in counters.items()})
-
-
-def _number(value: Micros) -> int | Decimal:
-    """A counter as everybody else writes it; the database keeps its decimals as they are."""
-    whole, rest = divmod(value, MICROS)
-    return Decimal(value).scaleb(-6).normalize() if rest else whole
+    return text({name: number(value) for name, value in counters.items()})
 
 
 def session_from(row: Row) -> BotSession:
