@@ -2081,10 +2081,12 @@ class _Spool(_Worker):
         self.error = ""
 
     def _remove(self, file: str) -> None:
-        self._path(file).unlink(missing_ok=True)
-        self._release(file)
-        for kind in ("tmp", "lock"):
+        for kind in ("json", "tmp"):
             self._path(file, kind).unlink(missing_ok=True)
+        if sys.platform == "win32":  # where nothing that is open can be removed, not even by others
+            self._release(file)
+        self._path(file, "lock").unlink(missing_ok=True)
+        self._release(file)  # not before: one who took it in between would hold a lock that nobody finds any more
         if self.lent == file:
             self.lent = None
             self._lend()

@@ -80,10 +80,15 @@ def watched(log: Path) -> tuple[str, ...]:
 
 
 def changes(log: Path) -> set[tuple[str, str]]:
-    """What a bot that was watched has made, opened to write, moved or removed: the call and the file's name."""
+    """What a bot that was watched has made, opened to write, moved or removed: the call and the file's name.
+
+    What was not there is not counted as touched.
+    """
     found: set[tuple[str, str]] = set()
     for line in log.read_text("utf-8", "replace").splitlines():
         match = _LINE.match(line)
-        if match and (not match[1].startswith("open") or any(flag in match[2] for flag in _WRITES)):
+        if not match or " = -1 ENOENT" in line:
+            continue
+        if not match[1].startswith("open") or any(flag in match[2] for flag in _WRITES):
             found.update((match[1], Path(path).name) for path in re.findall(r'"([^"]*)"', match[2]))
     return found
