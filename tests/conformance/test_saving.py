@@ -256,6 +256,19 @@ async def test_only_ended_sessions_are_deleted_with_all_that_hangs_on_them(memor
     assert names_of(sorted((await memory.store.load(asked)).states)) == ["live", "lost"]
 
 
+async def test_who_deletes_for_a_person_deletes_only_what_is_theirs(memory: Memory) -> None:
+    """Whose it is counts at the moment of the deletion: it may have been another's when it was looked up."""
+    scribe = memory.scribe
+    for name, owner in (("hers", ALICE), ("his", BOB)):
+        await scribe.report(name, owner)
+        await scribe.end(name, owner)
+    both = [named("hers"), named("his")]
+    assert not (await memory.store.delete(both, user_id="nobody's")).removals
+    committed = await memory.store.delete(both, user_id=ALICE)
+    assert [(removal.session_id, removal.user_id) for removal in committed.removals] == [(named("hers"), ALICE)]
+    assert await memory.store.session(named("his"), BOB) is not None
+
+
 async def test_a_deleted_session_does_not_come_back_while_its_tombstone_stands(memory: Memory) -> None:
     """A late report that was folded before the deletion writes nothing."""
     scribe = memory.scribe

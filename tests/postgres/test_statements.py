@@ -78,7 +78,7 @@ async def test_what_is_asked_often_is_answered_from_an_index(service: Followed) 
         "running": ([ALICE],),
         "save": tuple(columns([write_values(write, moved=False) for write in writes])),
         "free": (ids,),
-        "delete_ended": (ids,),
+        "delete_ended": (ids, ALICE),
         "told": (ids, [ALICE], ids),
         "news": (position, 100),
         "new_facts": (ids, [0, 0], ["5"]),

@@ -64,7 +64,7 @@ class Control:
         state = await in_time(self._store.session(session_id, principal.user_id))
         if state is None or not principal.sees(state.session):
             raise Unknown
-        committed = await in_time(self._store.delete([session_id]))
+        committed = await in_time(self._store.delete([session_id], user_id=principal.user_id))
         self._feed.ring(committed)  # what others deleted meanwhile is in it too
         if session_id not in {removal.session_id for removal in committed.removals}:
             if await in_time(self._store.session(session_id, principal.user_id)) is None:

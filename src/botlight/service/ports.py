@@ -132,8 +132,11 @@ class Store(Protocol):
         that the database refuses makes the whole transaction fail with `RejectedWrite`, and nothing is written.
         """
 
-    async def delete(self, session_ids: Collection[str]) -> Committed:
-        """Remove ended sessions with all that hangs on them; live ones stay. Each leaves a tombstone."""
+    async def delete(self, session_ids: Collection[str], *, user_id: str | None = None) -> Committed:
+        """Remove ended sessions with all that hangs on them; live ones stay. Each leaves a tombstone.
+
+        Only those that are this person's as they are removed; None: whose they are does not matter.
+        """
 
     async def session(self, session_id: str, user_id: str) -> SessionState | None:
         """One session with all its instances, if it is this person's."""

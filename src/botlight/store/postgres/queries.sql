@@ -161,10 +161,11 @@ where s.user_id = any($1::text[]::uuid[])
   and (case s.status when 'running' then 0 when 'lost' then 1 else 2 end) = 0
 group by s.user_id
 
--- delete_ended: Delete the ended sessions of a sorted list; a trigger notes what is gone.
+-- delete_ended: Delete the ended sessions of a sorted list, of one person or (null) of anybody; a trigger notes what is gone.
 with doomed as materialized (
   select s.id from public.bot_sessions s
   where s.id = any($1::text[]::uuid[]) and s.status not in ('running', 'lost')
+    and ($2::text is null or s.user_id = $2::text::uuid)
   order by s.id for update)
 delete from public.bot_sessions s using doomed d where s.id = d.id
 returning s.id::text, s.user_id::text

@@ -91,13 +91,18 @@ class PostgresStore:
             changes = await saving.save(connection, writes, only_free=only_free)
         return Committed(position=self.position(), changes=changes)
 
-    async def delete(self, session_ids: Collection[str]) -> Committed:
-        """Remove ended sessions with all that hangs on them; live ones stay. Each leaves a tombstone."""
+    async def delete(self, session_ids: Collection[str], *, user_id: str | None = None) -> Committed:
+        """Remove ended sessions with all that hangs on them; live ones stay. Each leaves a tombstone.
+
+        Only those that are this person's as they are removed; None: whose they are does not matter.
+        """
+        if user_id is not None and not is_id(user_id):
+            return Committed(position=self.position())
         ids = ids_among(session_ids)
         for _ in range(ATTEMPTS):
             try:
                 async with self._database.writing() as connection:
-                    deleted = await rows(connection, "delete_ended", ids)
+                    deleted = await rows(connection, "delete_ended", ids, user_id)
             except Collision:
                 continue
             removals = [Removal(session_id=session_id, user_id=user_id) for session_id, user_id in deleted]

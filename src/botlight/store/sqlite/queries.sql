@@ -99,9 +99,9 @@ select session_id from gone where session_id in (select value from json_each(?1)
 -- running: How many sessions of a person are running.
 select count(*) from bot_sessions where user_id = ?1 and list_group = 0
 
--- delete_ended: Delete the ended sessions among a JSON list of ids; a trigger notes what is gone.
+-- delete_ended: Delete the ended sessions among a JSON list of ids, of one person or (null) of anybody; a trigger notes what is gone.
 delete from bot_sessions
-where id in (select value from json_each(?1)) and status not in ('running', 'lost')
+where id in (select value from json_each(?1)) and status not in ('running', 'lost') and (?2 is null or user_id = ?2)
 returning id, user_id
 
 -- listed: One group of a person's list from a place on, newest first.

@@ -71,11 +71,11 @@ class Saver:
         committed = Committed(position=position(self._boot, last), changes=changes, removals=removals)
         return Saved(committed=committed, states=states, foreign=foreign)
 
-    def delete(self, connection: apsw.Connection, session_ids: Collection[str]) -> Saved:
-        """Delete the ended ones; one durable transaction."""
+    def delete(self, connection: apsw.Connection, session_ids: Collection[str], user_id: str | None) -> Saved:
+        """Delete the ended ones, of one person or of whoever has them; one durable transaction."""
         with transaction(connection):
             foreign, removals, _ = self._news(connection)
-            deleted = rows(connection, "delete_ended", (json_list(session_ids),))
+            deleted = rows(connection, "delete_ended", (json_list(session_ids), user_id))
             last = _counter(connection)
         self._known = last
         removals += [Removal(session_id=session_id, user_id=user_id) for session_id, user_id in deleted]

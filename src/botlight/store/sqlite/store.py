@@ -72,10 +72,15 @@ class SqliteStore:
         self._states.drop(ids.difference(state.session.id for state in saved.states))
         return saved.committed
 
-    async def delete(self, session_ids: Collection[str]) -> Committed:
-        """Remove ended sessions with all that hangs on them; live ones stay. Each leaves a tombstone."""
+    async def delete(self, session_ids: Collection[str], *, user_id: str | None = None) -> Committed:
+        """Remove ended sessions with all that hangs on them; live ones stay. Each leaves a tombstone.
+
+        Only those that are this person's as they are removed; None: whose they are does not matter.
+        """
         saver = self._database.saver
-        saved = await self._database.writer.run(lambda connection: saver.delete(connection, session_ids), self._note)
+        saved = await self._database.writer.run(
+            lambda connection: saver.delete(connection, session_ids, user_id), self._note
+        )
         return saved.committed
 
     async def session(self, session_id: str, user_id: str) -> SessionState | None:
