@@ -116,7 +116,7 @@ class House(ABC):
         self.control = Control(self.batch, store, store)
         self.queries = Queries(store, self.clock)
         self.tokens = Tokens(self.access, self.clock)
-        self.principals = Principals(self.tokens, self.clock)
+        self.principals = Principals(self.tokens, self.clock, self.clock)
         self.people = People(self.access, self.clock, CHEAP)
 
     @abstractmethod

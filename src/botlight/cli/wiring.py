@@ -63,10 +63,10 @@ async def open_service(settings: Settings, doors: Doors, *, vfs: str | None = No
     trusted = trusted_issuer(settings)
     async with AsyncExitStack() as closing:
         store, access, clock = await _open_memory(settings, closing, vfs)
-        tokens, wall = Tokens(access, clock), SteadyClock()
+        tokens, world = Tokens(access, clock), SteadyClock()
         # Tokens from elsewhere expire by the world's time: ours may run ahead of it since an earlier run.
-        provider = None if trusted is None else trusted.provider(wall)
-        principals = Principals(tokens, wall, provider)
+        provider = None if trusted is None else trusted.provider(world)
+        principals = Principals(tokens, clock, world, provider)
         batch = Batch(store, store, clock)
         queries = Queries(store, clock)
         hub = Hub(store, principals.valid)

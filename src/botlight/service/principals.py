@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
+from msgspec.structs import replace
+
 from botlight.model.access import Principal
 from botlight.model.errors import Unauthorized
 from botlight.model.identity import Claims, expiry_of, is_jwt
+from botlight.model.session import Instant
 from botlight.service.ports import Clock, Elsewhere
 from botlight.service.tokens import Tokens
 
@@ -16,14 +19,15 @@ __all__ = ["Principals"]
 class Principals:
     """Asked by every door that takes a secret from a program or a page."""
 
-    def __init__(self, tokens: Tokens, clock: Clock, elsewhere: Elsewhere | None = None) -> None:
-        """`clock` is the one by which tokens from elsewhere expire."""
+    def __init__(self, tokens: Tokens, clock: Clock, world: Clock, elsewhere: Elsewhere | None = None) -> None:
+        """`world` is the clock by which tokens from elsewhere expire; the service's own may be ahead of it."""
         self._tokens = tokens
         self._clock = clock
+        self._world = world
         self._elsewhere = elsewhere
 
     async def principal(self, secret: str) -> Principal:
-        """Who comes with this secret.
+        """Who comes with this secret, and until when by the service's clock.
 
         Raises:
             Unauthorized: unknown, revoked, expired, forged, or nobody's.
@@ -32,7 +36,11 @@ class Principals:
         if not is_jwt(secret):
             return await self._tokens.principal(secret)
         elsewhere = self._accepting()
-        return elsewhere.issuer.principal(await elsewhere.claims(secret))
+        principal = elsewhere.issuer.principal(await elsewhere.claims(secret))
+        if principal.expires_at is None:
+            return principal
+        lasts = principal.expires_at - self._world.now()
+        return replace(principal, expires_at=Instant(self._clock.now() + lasts))
 
     async def claims(self, secret: str) -> Claims:
         """What a token from elsewhere says when its signature and times are right, though it may make nobody a person.
@@ -49,7 +57,7 @@ class Principals:
 
     async def valid(self, credential_ids: AbstractSet[str]) -> frozenset[str]:
         """Those credentials that still let somebody in; asked for open streams."""
-        now = self._clock.now()
+        now = self._world.now()
         expiries = {id_: expiry for id_ in credential_ids if (expiry := expiry_of(id_)) is not None}
         lasting = frozenset(id_ for id_, expiry in expiries.items() if expiry > now)
         own = set(credential_ids) - set(expiries)
