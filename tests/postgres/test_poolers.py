@@ -55,8 +55,8 @@ async def test_in_transaction_mode_it_works_and_says_what_is_better(pooled: str,
     """Nothing can be listened to; and no connection is left with a role or a person's claims for the next who gets it."""
     known = await examine(pooled)
     assert (known.footing.pooled, known.footing.can_listen) == (True, False)
-    assert "changes are looked for once a second" in known.warning
-    assert "it says that it listens on 5432" in known.warning
+    assert "changes are looked for once a second" in known.footing.words
+    assert "it says that it listens on 5432" in known.footing.words
     opened = await PostgresDatabase.open(pooled, serve=True)
     try:
         assert not opened.can_listen
@@ -85,7 +85,7 @@ async def test_in_transaction_mode_it_works_and_says_what_is_better(pooled: str,
 async def test_in_session_mode_nothing_is_missing(pooled: str, database: Database) -> None:
     """Each client has a connection of its own as long as it stays."""
     known = await examine(pooled)
-    assert (known.footing.pooled, known.footing.can_listen, known.warning) == (False, True, "")
+    assert (known.footing.pooled, known.footing.can_listen, known.footing.words) == (False, True, "")
     opened = await PostgresDatabase.open(pooled, serve=False)
     heard = asyncio.Event()
     try:

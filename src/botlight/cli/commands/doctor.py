@@ -79,8 +79,8 @@ class _Examination:
         self.wrong += 1
         typer.echo(f"WRONG  {what:<10} {words}")
 
-    def _slow(self, what: str, words: str) -> None:
-        typer.echo(f"slow   {what:<10} {words}")
+    def _note(self, what: str, words: str) -> None:
+        typer.echo(f"note   {what:<10} {words}")
 
     def _unknown(self, what: str, words: str) -> None:
         typer.echo(f"skip   {what:<10} {words}")
@@ -126,8 +126,8 @@ class _Examination:
         self._well(
             "database", f"PostgreSQL {known.server // 10_000} takes the login {known.login}, and its schema fits."
         )
-        if known.warning:
-            self._slow("database", known.warning)
+        for warning in known.warnings:
+            self._note("database", warning)
 
     def _space(self, path: Path) -> None:
         free = shutil.disk_usage(path.parent).free

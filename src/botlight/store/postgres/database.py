@@ -90,8 +90,8 @@ class PostgresDatabase:
             CannotOpen: with a message for the person who asked, in which the URL is never repeated.
         """
         known = await examine(url)
-        if serve and known.warning:
-            log.warning("%s", known.warning)
+        for warning in known.warnings if serve else ():
+            log.warning("%s", warning)
         writers = await _pool(url, known.footing, WRITING, WRITERS if serve else 1)
         readers = await _pool(url, known.footing, COMMON, READERS if serve else 1)
         return cls(url, known, serving=serve, writers=writers, readers=readers)

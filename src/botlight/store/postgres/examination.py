@@ -30,9 +30,9 @@ class Examined(Struct, frozen=True, kw_only=True):
         return self.standing.login
 
     @property
-    def warning(self) -> str:
-        """What works less well than it could, and what to do; empty where all is well."""
-        return self.footing.words
+    def warnings(self) -> list[str]:
+        """What works less well than it could, and what to do about each."""
+        return [words for words in (self.standing.words, self.footing.words) if words]
 
 
 async def examine(url: str) -> Examined:

@@ -20,7 +20,7 @@ select current_setting('server_version_num')::integer as version, pg_is_in_recov
   session_user::text as login, current_database()::text as name,
   to_regnamespace('botlight') is not null and to_regrole('botlight_service') is not null
     and to_regrole('authenticated') is not null as there,
-  to_regrole('supabase_admin') is not null as supabase
+  to_regrole('supabase_admin') is not null as supabase, current_setting('fsync') = 'off' as forgetful
 """
 
 # Who owns a table, or may act as its owner, is not held back by its policies.
@@ -44,6 +44,14 @@ class Standing(Struct, frozen=True, kw_only=True):
     login: str
     server: int  # as PostgreSQL writes it: 150018
     supabase: bool
+    forgetful: bool  # does not wait until the disk has what it commits
+
+    @property
+    def words(self) -> str:
+        """What a person should know about it; empty where all is well."""
+        if not self.forgetful:
+            return ""
+        return "PostgreSQL runs with fsync off, so a power cut may lose what was acknowledged. Put `fsync = on` in its settings."
 
 
 async def check(connection: AnyConnection) -> Standing:
@@ -66,7 +74,9 @@ async def check(connection: AnyConnection) -> Standing:
         await _take(connection, role, found["login"])
     await _schema(connection)
     await _roles(connection)
-    return Standing(login=found["login"], server=found["version"], supabase=found["supabase"])
+    return Standing(
+        login=found["login"], server=found["version"], supabase=found["supabase"], forgetful=found["forgetful"]
+    )
 
 
 async def _take(connection: AnyConnection, role: str, login: str) -> None:
