@@ -1,121 +1,140 @@
-"""One statement that changes ten thousand rows of a hundred people: each open reader ends with the newest of each of its own."""
+"""One statement that changes ten thousand rows of a hundred people: each open stream ends with the newest of each of its own."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 import pytest
 
-from botlight.model.access import Principal, Scope
-from botlight.model.session import Instant
-from botlight.realtime.hub import Bounds, Hub
-from botlight.realtime.subscription import Delivery, Subscription
-from botlight.service.ports import SessionFilter
-from tests.postgres.following import Followed, followed
+from botlight.model.access import Scope
+from botlight.realtime.hub import Bounds
 from tests.postgres.psql import Database
-from tests.support.postgres import EDITIONS, Servers
+from tests.realtime.event_reader import EventReader, View
+from tests.realtime.small_service import small_service
+from tests.service.house import House, open_house
+from tests.support.postgres import EDITIONS, Servers, url
 
 pytestmark = pytest.mark.anyio
 
 PEOPLE: Final = 100
 EACH: Final = 100
-REVISIONS: Final = "select user_id, id, revision from bot_sessions"
+PATIENCE_S: Final = 60
+CHANGE: Final = "update bot_sessions set jobs_found = jobs_found + 1"
+BULK: Final = "x" * 1900  # makes a document fill the pipes sooner
 
 
-class _Reader:
-    """A page that shows revisions; a slow one takes one batch and then nothing."""
+class _Page:
+    """An open stream of one person and what it shows; a slow one is at the end of a thin line and reads nothing."""
 
-    def __init__(self, user_id: str, *, slow: bool = False) -> None:
-        self.principal = Principal(user_id=user_id, scope=Scope.VIEW, credential_id=user_id)
-        self.shown: dict[str, int] = {}
-        self.position: str | None = None
-        self.closed = False
-        self.slow = slow
+    def __init__(self, user_id: str, token: str) -> None:
+        self.user_id = user_id
+        self.view = View()
+        self.token = token
+        self._stream: EventReader | None = None
+        self._reading: asyncio.Task[None] | None = None
 
-    async def open(self, service: Followed, hub: Hub) -> Subscription:
-        """As the door does: subscribe, read what was missed, find its place, release."""
-        self.closed = False
-        subscription = hub.subscribe(self.principal, self)
-        which = SessionFilter(user_id=self.principal.user_id, ended_since=Instant(0))
-        board = await service.store.board(which, 200, since=self.position)
-        seen = await hub.place_of(board.position)
-        self.shown = ({} if board.replaces else self.shown) | {each.id: each.revision for each in board.sessions}
-        self.position = board.position
-        subscription.release(seen, list(self.shown))
-        return subscription
+    async def open(self, address: str, *, slow: bool = False) -> None:
+        """Open the stream, from the position that is held if there is one."""
+        line = None
+        if slow:
+            line = socket.socket()
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stream = await EventReader.open(address, self.token, position=self.view.position, over=line)
+        assert stream.status == 200
+        self._stream = stream
+        if slow:
+            self.view.take(await stream.frame())
+        else:
+            self._reading = asyncio.create_task(self._read(stream))
 
-    def deliver(self, delivery: Delivery) -> bool:
-        """Take a batch. What a slow one is sent does not arrive."""
-        if not self.slow:
-            self.shown |= {change.session.id: change.session.revision for change in delivery.changes}
-            self.position = delivery.position
-        return not self.slow
+    async def close(self) -> None:
+        """Go away."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        if self._stream is not None:
+            self._stream.cut()
 
-    def tick(self, position: str) -> bool:
-        """Take a tick."""
-        self.position = position
-        return True
+    @property
+    def reads(self) -> bool:
+        """Whether the stream goes on."""
+        return self._reading is not None and not self._reading.done()
 
-    def stale(self, for_s: float) -> bool:
-        """Take word that the picture may be old."""
-        return for_s >= 0
-
-    def revoked(self) -> None:
-        """Be closed, since nobody may look any more."""
-        self.closed = True
-
-    def close(self) -> None:
-        """Be closed."""
-        self.closed = True
-
-    def bye(self) -> None:
-        """Be told to go."""
-        self.closed = True
+    async def _read(self, stream: EventReader) -> None:
+        while True:
+            self.view.take(await stream.frame())
 
 
-def _people(database: Database) -> list[str]:
-    people = [str(UUID(int=n + 1)) for n in range(PEOPLE)]
-    everybody = ", ".join(f"('{person}')" for person in people)
-    database.run(f"insert into auth.users (id) values {everybody}", user=database.superuser)
-    database.run(
-        f"insert into bot_sessions (user_id) select u.id from (values {everybody}) v (id), "
-        f"lateral (select v.id::uuid) u (id), generate_series(1, {EACH})"
-    )
-    return people
+async def _people(house: House) -> list[_Page]:
+    pages = []
+    for n in range(PEOPLE):
+        user = await house.people.add(f"person-{n}", None)
+        _, secret = await house.tokens.issue(user.id, "page", Scope.VIEW)
+        pages.append(_Page(user.id, secret))
+    return pages
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110  a hundred tasks may have made it hold
+            await asyncio.sleep(0.05)
+
+
+async def _run(database: Database, statement: str) -> list[tuple[str, ...]]:
+    return await asyncio.to_thread(database.run, statement)
+
+
+async def _all_equal(database: Database, pages: list[_Page]) -> None:
+    """Every page shows what the table says of its person."""
+    newest: dict[str, dict[str, int]] = {page.user_id: {} for page in pages}
+    for user_id, id_, revision in await _run(database, "select user_id, id, revision from bot_sessions"):
+        newest[user_id][id_] = int(revision)
+    assert {len(each) for each in newest.values()} == {EACH}
+    await _until(lambda: all(page.view.revisions == newest[page.user_id] for page in pages))
+    assert all(page.reads for page in pages)
 
 
 @pytest.mark.parametrize("edition", EDITIONS)
-async def test_each_open_reader_ends_with_the_newest_of_each_row(servers: Servers, edition: str) -> None:
+async def test_each_open_stream_ends_with_the_newest_of_each_row(
+    servers: Servers, tmp_path: Path, edition: str
+) -> None:
     """A slow one is closed, comes back with the position that it has, and ends equal."""
     with servers.database(edition) as database:
-        people = await asyncio.to_thread(_people, database)
-        async with followed(database) as service:
-            hub = Hub(service.store, _all_valid, Bounds(blocked_s=0.0))
-            readers = [_Reader(person) for person in people]
-            slow = _Reader(people[0], slow=True)
-            subscriptions = [await reader.open(service, hub) for reader in [*readers, slow]]
-            for _ in range(2):
-                await asyncio.to_thread(database.run, "update bot_sessions set jobs_found = jobs_found + 1")
-            await service.store.verify()
-            hub.close_blocked()
-            assert [reader.closed for reader in [*readers, slow]] == [False] * PEOPLE + [True]
-            hub.unsubscribe(slow, subscriptions[-1])
-            slow.slow = False
-            subscriptions[-1] = await slow.open(service, hub)
-            await asyncio.to_thread(database.run, "update bot_sessions set jobs_found = jobs_found + 1")
-            await service.store.verify()
-            hub.tick()  # hands over what waits because a reader is written to at most 20 times a second
-            newest: dict[str, dict[str, int]] = {person: {} for person in people}
-            for person, id_, revision in await asyncio.to_thread(database.run, REVISIONS):
-                newest[person][id_] = int(revision)
-            for reader in [*readers, slow]:
-                assert reader.shown == newest[reader.principal.user_id]
-                assert len(reader.shown) == EACH
-            for reader, subscription in zip([*readers, slow], subscriptions, strict=True):
-                hub.unsubscribe(reader, subscription)
-
-
-async def _all_valid(credentials: set[str]) -> frozenset[str]:
-    return frozenset(credentials)
+        async with (
+            open_house(tmp_path, url(database)) as house,
+            small_service(house, Bounds(blocked_s=1.0)) as service,
+        ):
+            pages = await _people(house)
+            await _run(
+                database,
+                f"insert into bot_sessions (user_id) select id from botlight.users, generate_series(1, {EACH}) "
+                "where name like 'person-%'",
+            )
+            slow = _Page(pages[0].user_id, pages[0].token)
+            everybody = [*pages, slow]
+            try:
+                for page in pages:
+                    await page.open(service.address)
+                await slow.open(service.address, slow=True)
+                await _until(lambda: all(len(page.view.documents) == EACH for page in everybody))
+                assert service.hub.streams()[0] == PEOPLE + 1
+                await _run(database, CHANGE)
+                fill = f"{CHANGE}, activity = 'x', activity_details = '{{\"bulk\": \"{BULK}\"}}' where user_id = '{slow.user_id}'"
+                async with asyncio.timeout(PATIENCE_S):
+                    while service.hub.streams()[0] > PEOPLE:
+                        await _run(database, fill)
+                        await asyncio.sleep(0.1)
+                await _run(database, CHANGE)
+                await _all_equal(database, pages)
+                await slow.close()
+                await slow.open(service.address)
+                await _run(database, CHANGE)
+                await _all_equal(database, everybody)
+                assert {page.view.lists for page in everybody} == {1}
+            finally:
+                for page in everybody:
+                    await page.close()
