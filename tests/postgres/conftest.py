@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,9 @@ from typing import Final
 import pytest
 
 from tests.postgres.cluster import BINARIES, Cluster, running_cluster
+from tests.postgres.following import Followed, followed
 from tests.postgres.psql import Database
+from tests.support.postgres import EDITIONS, Servers
 
 __all__ = ["HERE", "MIGRATIONS", "PLAIN", "SHIM", "SUPABASE", "SUPABASE_OLD", "Blank", "Person"]
 
@@ -35,6 +37,21 @@ _number = count(1)
 def anyio_backend() -> str:
     """The service runs on asyncio alone."""
     return "asyncio"
+
+
+@pytest.fixture(params=EDITIONS)
+def edition(request: pytest.FixtureRequest) -> str:
+    """Which PostgreSQL."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+async def service(servers: Servers, edition: str) -> AsyncIterator[Followed]:
+    """A store that is followed, in a database of its own."""
+    with servers.database(edition) as database:
+        async with followed(database) as opened:
+            yield opened
 
 
 @pytest.fixture(scope="session")

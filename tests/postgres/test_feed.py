@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -13,28 +12,13 @@ from botlight.model.session import Instant, Status
 from botlight.service.ports import Audience, SessionFilter
 from tests.conformance.names import name_of, named, names_of
 from tests.conformance.scribe import ALICE, BOB, SECOND, report
-from tests.postgres.following import Followed, followed
+from tests.postgres.following import Followed
 from tests.postgres.pooler import running_pooler
-from tests.support.postgres import EDITIONS, Servers
+from tests.support.postgres import Servers
 
 pytestmark = pytest.mark.anyio
 
 LISTENERS = "select pg_terminate_backend(pid) from pg_stat_activity where query ~* '^(listen|select 1$)' and datname = current_database()"
-
-
-@pytest.fixture(params=EDITIONS)
-def edition(request: pytest.FixtureRequest) -> str:
-    """Which PostgreSQL."""
-    name: str = request.param
-    return name
-
-
-@pytest.fixture
-async def service(servers: Servers, edition: str) -> AsyncIterator[Followed]:
-    """A store that is followed, in a database of its own."""
-    with servers.database(edition) as database:
-        async with followed(database) as opened:
-            yield opened
 
 
 def mine(user_id: str = ALICE) -> SessionFilter:

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from botlight.model.session import BotSession, Instant, Status
 from botlight.service.ports import PageCursor, SessionFilter
 from tests.conformance.names import name_of, named, names_of
 from tests.conformance.scribe import ALICE, report
-from tests.postgres.following import Followed, followed
-from tests.support.postgres import EDITIONS, Servers
+from tests.postgres.following import Followed
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=EDITIONS)
-async def service(servers: Servers, request: pytest.FixtureRequest) -> AsyncIterator[Followed]:
-    """A store in a database of its own."""
-    with servers.database(request.param) as database:
-        async with followed(database) as opened:
-            yield opened
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])

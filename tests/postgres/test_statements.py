@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import pytest
@@ -12,22 +11,13 @@ from botlight.store.postgres.rows import columns, write_values
 from botlight.store.postgres.sql import SQL
 from tests.conformance.names import named
 from tests.conformance.scribe import ALICE, SECOND, report
-from tests.postgres.following import Followed, followed
-from tests.support.postgres import EDITIONS, Servers
+from tests.postgres.following import Followed
 
 pytestmark = pytest.mark.anyio
 
 UPDATES: Final = "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'bot_sessions'"
 NOWHERE: Final = named("")
 LATEST: Final = 253_402_300_799_999_000  # the end of the year 9999, in microseconds
-
-
-@pytest.fixture(params=EDITIONS)
-async def service(servers: Servers, request: pytest.FixtureRequest) -> AsyncIterator[Followed]:
-    """A store in a database of its own."""
-    with servers.database(request.param) as database:
-        async with followed(database) as opened:
-            yield opened
 
 
 async def test_a_heartbeat_of_the_service_touches_no_index(service: Followed) -> None:
