@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from fake_service import FakeService, Reply
 from torture.bot import Bot, StartBot, do, status
-from torture.certificates import HOST, Authority
 from torture.connect_proxy import ConnectProxy
 from torture.dns_hole import DnsHole
 from torture.fault_proxy import Exchange, Fault
@@ -27,6 +26,7 @@ from torture.services import ReferenceService
 from torture.strangers import FullHost, LingeringHost, OtherHost
 
 from status_reporter import _back_off, _Pace
+from tests.support.certificates import HOST, Authority
 from tests.support.figures import Figures
 
 WELL = Fault()
