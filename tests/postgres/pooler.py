@@ -34,7 +34,10 @@ def _program() -> str:
 
 @contextmanager
 def running_pooler(cluster: Cluster, user: str, mode: str) -> Iterator[int]:
-    """Pools connections to every database of the cluster for one login; gives the port beside the cluster's socket."""
+    """Pools connections to every database of the cluster for one login; gives the port beside the cluster's socket.
+
+    `mode`: pgbouncer's, and `in turns` after it where a client gets another connection each time.
+    """
     program = _program()
     (cluster.folder / "users.txt").write_text(f'"{user}" ""\n')
     words = {
@@ -43,11 +46,12 @@ def running_pooler(cluster: Cluster, user: str, mode: str) -> Iterator[int]:
         "unix_socket_dir": cluster.folder,
         "auth_type": "trust",
         "auth_file": cluster.folder / "users.txt",
-        "pool_mode": mode,
+        "pool_mode": mode.split(maxsplit=1)[0],
+        "server_round_robin": int(mode.endswith("in turns")),
         "default_pool_size": 10,
     }
     settings = "\n".join(f"{name} = {value}" for name, value in words.items())
-    file = cluster.folder / f"pgbouncer-{mode}.ini"
+    file = cluster.folder / "pgbouncer.ini"
     file.write_text(f"[databases]\n* = host={cluster.folder}\n[pgbouncer]\n{settings}\n")
     with (cluster.folder / "pooler.log").open("w") as log:
         process = subprocess.Popen([program, "-q", str(file)], stdout=log, stderr=log, **as_account())

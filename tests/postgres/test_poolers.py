@@ -50,7 +50,7 @@ async def seen_by_strangers(address: str) -> set[tuple[str, ...]]:
             await client.close()
 
 
-@pytest.mark.parametrize("pooled", ["transaction"], indirect=True)
+@pytest.mark.parametrize("pooled", ["transaction", "transaction in turns"], indirect=True)
 async def test_in_transaction_mode_it_works_and_says_what_is_better(pooled: str, database: Database) -> None:
     """Nothing can be listened to; and no connection is left with a role or a person's claims for the next who gets it."""
     known = await examine(pooled)
