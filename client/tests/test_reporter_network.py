@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import os
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ import pytest
 from fake_service import TOKEN, FakeService, Reply
 
 from status_reporter import StatusReporter, _Address, _Worker
+from tests.support.certificates import Authority, Certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -321,13 +321,9 @@ def test_https_goes_through_the_proxy_in_a_tunnel(
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 that only whoever names it trusts, with its key beside it."""
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    kind = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    subprocess.run([*kind, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    return certificate
+def certificate(tmp_path: Path) -> Certificate:
+    """For 127.0.0.1; only whoever names it trusts it."""
+    return Authority(tmp_path / "authority").self_signed("own")
 
 
 class Tunnel(BaseHTTPRequestHandler):
@@ -355,14 +351,14 @@ class Tunnel(BaseHTTPRequestHandler):
         """Silent."""
 
 
-def test_https_is_verified(authority: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_https_is_verified(
+    certificate: Certificate, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A certificate that nobody vouches for is refused with a hint; with `ca_file` all works, through a tunnel too."""
     monkeypatch.delenv("HTTPS_PROXY", raising=False)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority, authority.with_name("key.pem"))
     proxy = ThreadingHTTPServer(("127.0.0.1", 0), Tunnel)
     threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True).start()
-    with FakeService(tls=context) as service:
+    with FakeService(tls=certificate.context) as service:
         refused = StatusReporter(TOKEN, service.url)
         refused.start_session("1.0")
         until(lambda: refused.status["fails"])
@@ -371,7 +367,7 @@ def test_https_is_verified(authority: Path, caplog: pytest.LogCaptureFixture, mo
         assert service.journal == []
         refused.close(0)
         for way in (None, f"http://127.0.0.1:{proxy.server_address[1]}"):
-            trusting = StatusReporter(TOKEN, service.url, ca_file=str(authority), proxy=way)
+            trusting = StatusReporter(TOKEN, service.url, ca_file=str(certificate.file), proxy=way)
             with trusting.session("1.0"):
                 service.wait_for(lambda: service.streams)
                 service.press_stop(trusting.session_id or "")

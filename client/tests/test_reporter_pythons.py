@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import ssl
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from fake_service import FakeService
 
+from tests.support.certificates import Authority
+from tests.support.pythons import found, wanted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,44 +24,15 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 CLIENT = TESTS.parent
-SUPPORTED = ["3.9", "3.10", "3.11", "3.12", "3.13"]
 ALONE = "import sys; sys.path.insert(0, '.'); import status_reporter; print(len(status_reporter.__all__))"
-ASK = "import platform, sys; print('%d.%d' % sys.version_info[:2], platform.python_implementation(), sys.executable)"
-
-
-def candidates() -> list[str]:
-    """What looks like a Python: by name on the path, and in the folders of pyenv."""
-    found = [shutil.which(f"python{version}") for version in SUPPORTED]
-    roots = {os.environ.get("PYENV_ROOT", ""), str(Path.home() / ".pyenv")}
-    versions = [path for root in roots if root for path in sorted(Path(root).glob("versions/3.*/bin/python"))]
-    return [sys.executable, *(str(one) for one in [*found, *versions] if one)]
-
-
-def pythons() -> dict[str, str]:
-    """One interpreter for each supported version that really runs here, and is what its name says."""
-    running: dict[str, str] = {}
-    for path in candidates():
-        try:
-            done = subprocess.run([path, "-c", ASK], capture_output=True, text=True, timeout=30, check=False)
-        except OSError:
-            continue
-        version, implementation, executable = [*done.stdout.strip().split(" ", 2), "", "", ""][:3]
-        if version in SUPPORTED and implementation == "CPython":
-            running.setdefault(version, executable)
-    return running
-
-
-FOUND = pythons()
-ORDER = [version for version in SUPPORTED if version in FOUND]
+ORDER = list(found())
 
 
 def test_pythons_that_are_here(figures: Figures) -> None:
     """Says which versions ran; where CI has them installed, all of them must."""
     figures.note(f"reporter on Python {', '.join(ORDER)}")
-    assert f"{sys.version_info[0]}.{sys.version_info[1]}" in FOUND
-    if os.environ.get("CI") == "true":
-        here = {".".join(Path(one).parts[-3].split(".")[:2]) for one in candidates() if "versions" in Path(one).parts}
-        assert here & set(SUPPORTED) <= set(FOUND)
+    assert f"{sys.version_info[0]}.{sys.version_info[1]}" in ORDER
+    assert all(python.path for python in wanted("all"))
 
 
 def run(version: str, folder: Path) -> list[tuple[int, str, str]]:
@@ -68,7 +41,7 @@ def run(version: str, folder: Path) -> list[tuple[int, str, str]]:
     environment = {**os.environ, "PYTHONPATH": str(CLIENT), "PYTHONDONTWRITEBYTECODE": "1"}
     results = []
     for arguments in (["-I", "-S", "-c", ALONE], [TESTS / "portable_suite.py"], [TESTS / "signal_storm.py", "1"]):
-        command = [FOUND[version], "-W", "error", *arguments]
+        command = [found()[version].path, "-W", "error", *arguments]
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
@@ -93,20 +66,6 @@ def test_everything_that_matters_works_on(version: str, results: dict[str, Futur
     assert endings == ["4", "cases", "counted"]
 
 
-# A company's authority as many are: no key identifiers, no key usage; and the certificate that it gave to the service.
-COMPANY = """
-[request]
-distinguished_name = name
-[name]
-[authority]
-basicConstraints = CA:true
-subjectKeyIdentifier = none
-authorityKeyIdentifier = none
-[service]
-subjectAltName = IP:127.0.0.1
-subjectKeyIdentifier = none
-authorityKeyIdentifier = none
-"""
 TRUSTS = """
 import sys
 from status_reporter import StatusReporter
@@ -116,25 +75,11 @@ assert reporter.complete_session(timeout=10), reporter.status["last_error"]
 """
 
 
-@pytest.fixture
-def company(tmp_path: Path) -> Path:
-    """Its authority's certificate, and the service's with its key beside it."""
-    (tmp_path / "settings").write_text(COMPANY)
-    for line in (
-        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=Company -config settings -extensions authority -keyout ca.key -out ca.pem",
-        "req -new -newkey rsa:2048 -nodes -subj /CN=service -config settings -keyout key.pem -out service.csr",
-        "x509 -req -days 2 -in service.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile settings -extensions service -out service.pem",
-    ):
-        subprocess.run(["openssl", *line.split()], cwd=tmp_path, check=True, capture_output=True)
-    return tmp_path / "ca.pem"
-
-
-def test_a_companys_authority_is_good_enough_on_every_python(company: Path, run_bot: RunBot) -> None:
+def test_a_companys_authority_is_good_enough_on_every_python(tmp_path: Path, run_bot: RunBot) -> None:
     """Python 3.13 began to refuse many of them; who names one with `ca_file` trusts it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(company.with_name("service.pem"), company.with_name("key.pem"))
-    code = TRUSTS.replace("sys.argv[1]", repr(str(company)))
-    with FakeService(tls=context) as secure:
+    company = Authority(tmp_path / "company", of_a_company=True)
+    code = TRUSTS.replace("sys.argv[1]", repr(str(company.file)))
+    with FakeService(tls=company.signed("service").context) as secure:
         for version in {ORDER[0], ORDER[-1]}:
-            done = run_bot(code, url=secure.url, python=FOUND[version])
+            done = run_bot(code, url=secure.url, python=found()[version].path)
             assert (done.returncode, done.stderr) == (0, ""), version

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from fake_service import TOKEN, FakeService, Reply
+
+from tests.support.certificates import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,43 +196,13 @@ def test_another_program_on_that_port(ask: Ask, page: str) -> None:
     assert "HTTP 404" in said
 
 
-LIFE = """
-[ca]
-default_ca = it
-[it]
-database = index
-serial = serial
-new_certs_dir = .
-default_md = sha256
-policy = any
-x509_extensions = extensions
-[any]
-commonName = supplied
-[extensions]
-basicConstraints = CA:true
-subjectAltName = {host}
-"""
-
-
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Certificates that nobody but whoever names them trusts: a good one, an expired one, one of another host."""
-    made = {}
-    for name, host, end in (
-        ("good", "IP:127.0.0.1", "49"),
-        ("other", "DNS:other.example", "49"),
-        ("old", "IP:127.0.0.1", "21"),
-    ):
-        folder = tmp_path_factory.mktemp(name)
-        (folder / "settings").write_text(LIFE.format(host=host))
-        (folder / "index").write_text("")
-        (folder / "serial").write_text("01")
-        request = f"req -new -newkey rsa:2048 -nodes -subj /CN={name} -keyout it.key -out it.csr"
-        sign = "ca -batch -notext -selfsign -config settings -keyfile it.key -in it.csr -out it.pem"
-        for command in (request, f"{sign} -startdate 200101000000Z -enddate {end}0101000000Z"):
-            subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
-        made[name] = folder / "it.pem"
-    return made
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """One that nobody but whoever names it trusts."""
+    return Authority(tmp_path_factory.mktemp("authorities") / "own")
+
+
+KINDS: dict[str, dict[str, str]] = {"good": {}, "other": {"host": "other.example"}, "old": {"until": "20210101000000Z"}}
 
 
 @pytest.mark.parametrize(
@@ -243,25 +214,19 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("old", True, (1, "set this computer's clock")),
     ],
 )
-def test_certificates(
-    ask: Ask, certificates: dict[str, Path], name: str, trusted: bool, expected: tuple[int, str]
-) -> None:
+def test_certificates(ask: Ask, authority: Authority, name: str, trusted: bool, expected: tuple[int, str]) -> None:
     """Never without a check; what fails it is named, with the way out."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates[name], certificates[name].with_suffix(".key"))
-    with FakeService(tls=context) as service:
-        code, said = ask("--url", service.url, *(["--ca-file", certificates[name]] if trusted else []))
+    with FakeService(tls=authority.signed(name, **KINDS[name]).context) as service:
+        code, said = ask("--url", service.url, *(["--ca-file", authority.file] if trusted else []))
     assert (code, expected[1] in said) == (expected[0], True), said
 
 
-def test_https_and_http_mistaken_for_one_another(service: FakeService, ask: Ask, certificates: dict[str, Path]) -> None:
+def test_https_and_http_mistaken_for_one_another(service: FakeService, ask: Ask, authority: Authority) -> None:
     """Both ways round; the second look carries no token."""
     code, said = ask("--url", service.url.replace("http://", "https://"))
     assert code == 1
     assert "begin the address with http://" in said
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates["good"], certificates["good"].with_suffix(".key"))
-    with FakeService(tls=context) as secure:
+    with FakeService(tls=authority.signed("good").context) as secure:
         code, said = ask("--url", secure.url.replace("https://", "http://"))
     assert code == 1
     assert "begin the address with https://" in said

@@ -18,8 +18,9 @@ from typing import Any, Protocol
 from torture.journal import wait_for
 from torture.latency_probe import verdict
 from torture.leak_probe import LeakProbe
-from torture.pythons import Python
 from torture.services import Service
+
+from tests.support.pythons import Python
 
 __all__ = ["Bot", "StartBot", "do", "start", "status", "wardrobe"]
 

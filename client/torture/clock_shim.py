@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from torture.pythons import IN_CI
+
+from tests.support.pythons import IN_CI
 
 __all__ = ["Clocks", "built"]
 

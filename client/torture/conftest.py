@@ -11,9 +11,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from torture.bot import Bot, StartBot, start, wardrobe
 from torture.leak_probe import LeakProbe
-from torture.pythons import Python, found, wanted
 from torture.services import MakeService, RealService, ReferenceService, Service
 
+from tests.support.pythons import Python, found, wanted
 from tests.support.service import RunningService, running_service
 
 HERE = Path(__file__).parent

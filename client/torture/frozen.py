@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from torture.pythons import IN_CI, Python
+
+from tests.support.pythons import IN_CI, Python
 
 __all__ = ["PYINSTALLER", "freeze", "is_shared"]
 

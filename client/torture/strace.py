@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from torture.pythons import IN_CI
+
+from tests.support.pythons import IN_CI
 
 __all__ = ["RENAMES", "SYNCS", "UNLINKS", "changes", "injected", "slowed", "tampered", "watched", "without_complaints"]
 

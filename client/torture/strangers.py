@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
-import threading
 import time
+
+from torture.host import Host
 
 __all__ = ["FullHost", "LingeringHost", "OtherHost"]
 
 
-class OtherHost:
-    """Listens, and counts who comes: for whoever must not come at all. A context manager."""
+class OtherHost(Host):
+    """Listens, and counts who comes: for whoever must not come at all."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.heard = b""
         self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
 
-    def __enter__(self) -> OtherHost:  # noqa: PYI034 -- reads as what it is
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                guest, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            with guest:
-                guest.settimeout(1)
-                with contextlib.suppress(OSError):
-                    self.heard += guest.recv(65_536)
+    def serve(self, guest: socket.socket) -> None:
+        """Hears what a guest says first."""
+        self.connections += 1
+        guest.settimeout(1)
+        self.heard += guest.recv(65_536)
 
 
 class FullHost:
@@ -70,56 +54,38 @@ class FullHost:
             one.close()
 
 
-class LingeringHost:
+class LingeringHost(Host):
     """Stands before the service, as servers do that keep each connection open for another request, for `idle_s`.
 
-    A context manager. `requests` has how many came over each connection, and `waits` how many seconds each guest stayed
+    `requests` has how many came over each connection, and `waits` how many seconds each guest stayed
     after its answer.
     """
 
     def __init__(self, target: int, idle_s: float) -> None:
+        super().__init__()
         self.requests: list[int] = []
         self.waits: list[float] = []
         self._target = target
         self._idle_s = idle_s
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
 
-    def __enter__(self) -> LingeringHost:  # noqa: PYI034 -- reads as what it is
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                guest, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(guest,), daemon=True).start()
-
-    def _serve(self, guest: socket.socket) -> None:
+    def serve(self, guest: socket.socket) -> None:
+        """Hands on one request after the other."""
         number = len(self.requests)
         self.requests.append(0)
-        with guest, contextlib.suppress(OSError):
-            while request := _whole_request(guest):
-                self.requests[number] += 1
-                with socket.create_connection(("127.0.0.1", self._target), timeout=10) as service:
-                    service.sendall(request)
-                    answer = b""
-                    while more := service.recv(65_536):
-                        answer += more
-                guest.sendall(re.sub(rb"(?i)connection: close", b"Connection: keep-alive", answer, count=1))
-                answered = time.monotonic()
-                guest.settimeout(self._idle_s)
-                try:
-                    guest.recv(1, socket.MSG_PEEK)
-                finally:
-                    self.waits.append(time.monotonic() - answered)
+        while request := _whole_request(guest):
+            self.requests[number] += 1
+            with socket.create_connection(("127.0.0.1", self._target), timeout=10) as service:
+                service.sendall(request)
+                answer = b""
+                while more := service.recv(65_536):
+                    answer += more
+            guest.sendall(re.sub(rb"(?i)connection: close", b"Connection: keep-alive", answer, count=1))
+            answered = time.monotonic()
+            guest.settimeout(self._idle_s)
+            try:
+                guest.recv(1, socket.MSG_PEEK)
+            finally:
+                self.waits.append(time.monotonic() - answered)
 
 
 def _whole_request(guest: socket.socket) -> bytes:

@@ -14,10 +14,10 @@ from torture.bot import Bot, StartBot, do
 from torture.fault_proxy import Exchange, Fault
 from torture.journal import wait_for
 from torture.oracle import assert_exact, exactly
-from torture.pythons import Python
 from torture.services import ReferenceService, Service
 
 from tests.support.figures import Figures
+from tests.support.pythons import Python
 
 WELL = Fault()
 PROBLEM = "HTTP/1.1 {code} x\r\nX-Status-Api: 1\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"

@@ -23,12 +23,12 @@ from torture.disk import Disk, give_up_root, size_limit
 from torture.fault_proxy import Fault
 from torture.journal import wait_for
 from torture.oracle import assert_exact, assert_within
-from torture.pythons import Python
 from torture.services import ReferenceService, Service
 from torture.spool_folder import SpoolFolder
 from torture.strace import changes, injected, slowed, tampered, watched, without_complaints
 
 from tests.support.figures import Figures
+from tests.support.pythons import Python
 
 LOSS_S = 0.25  # of calls, that a kill may cost
 EXIT_S = 2.0 + 0.3  # what an end may take: exit_timeout, and a moment

@@ -15,11 +15,11 @@ from torture.clock_shim import Clocks, built
 from torture.fault_proxy import Exchange, Fault
 from torture.journal import Journal, wait_for
 from torture.oracle import assert_exact
-from torture.pythons import Python
 from torture.services import ReferenceService, Service
 
 from status_reporter import _Pace
 from tests.support.figures import Figures
+from tests.support.pythons import Python
 
 DAY_S = 86_400.0
 ENDS = ("completed", "failed", "stopped", "interrupted")

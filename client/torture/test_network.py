@@ -21,13 +21,13 @@ from torture.fault_proxy import Exchange, Fault
 from torture.journal import wait_for
 from torture.leak_probe import LeakProbe
 from torture.oracle import assert_exact
-from torture.pythons import Python
 from torture.services import ReferenceService
 from torture.strangers import FullHost, LingeringHost, OtherHost
 
 from status_reporter import _back_off, _Pace
 from tests.support.certificates import HOST, Authority
 from tests.support.figures import Figures
+from tests.support.pythons import Python
 
 WELL = Fault()
 

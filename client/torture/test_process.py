@@ -19,12 +19,12 @@ from torture.fault_proxy import Fault
 from torture.frozen import PYINSTALLER, freeze, is_shared
 from torture.journal import wait_for
 from torture.oracle import assert_exact
-from torture.pythons import Python
 from torture.services import ReferenceService, Service
 from torture.throwaway_venv import throwaway_venv
 
 from status_reporter import _BUNDLES, _sealed, _unsealed
 from tests.support.figures import Figures
+from tests.support.pythons import Python
 
 EXIT_S = 2.0 + 0.3  # what an end may take: exit_timeout, and a moment
 IMPATIENT_S = 1.5  # what it may take when nobody is to be waited for

@@ -19,10 +19,10 @@ import pytest
 from torture.bot import Bot, StartBot
 from torture.journal import wait_for
 from torture.oracle import assert_exact, assert_within
-from torture.pythons import Python
 from torture.services import MakeService, Service
 
 from tests.examples.board_process import RunningBoard, posting_row, running_board, write_postings
+from tests.support.pythons import Python
 
 SEED = 7
 JOBS = 24  # on two pages

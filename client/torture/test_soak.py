@@ -20,10 +20,10 @@ from torture.clock_shim import Clocks, built
 from torture.fault_proxy import Exchange, Fault
 from torture.journal import wait_for
 from torture.oracle import assert_exact
-from torture.pythons import Python, wanted
 from torture.services import MakeService, Service
 
 from tests.support.figures import Figures
+from tests.support.pythons import Python, wanted
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 PERIOD_S = 30.0

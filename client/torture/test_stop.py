@@ -16,10 +16,10 @@ from torture.bot import Bot, StartBot, do
 from torture.fault_proxy import Exchange, Fault
 from torture.journal import wait_for
 from torture.oracle import assert_exact
-from torture.pythons import IN_CI, Python
 from torture.services import ReferenceService, Service
 
 from tests.support.figures import Figures
+from tests.support.pythons import IN_CI, Python
 
 WELL = Fault()
 NGINX = """

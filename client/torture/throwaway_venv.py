@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from torture.pythons import IN_CI, Python
+
+from tests.support.pythons import IN_CI, Python
 
 __all__ = ["throwaway_venv"]
 
