@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Final
 
 import pytest
@@ -144,6 +145,37 @@ def test_the_bounds_of_a_socket() -> None:
     assert words(conversation.hear(join())) == ["phx_reply error ChannelRateLimitReached"]
     refused = conversation.hear(join(topic="realtime:5"), slow_down=True)
     assert words(refused) == ["Unregister", "phx_close", "phx_reply error ClientJoinRateLimitReached"]
+
+
+def test_what_the_channels_of_a_socket_ask_for_is_bounded() -> None:
+    """Together; where one was left there is room for another, and a rejoin counts once."""
+    conversation = Conversation(KEY)
+    long = ({"event": "*", "filter": "id=in.(" + ",".join([ID] * 100) + ")"},) * 4
+    for number in range(4):
+        assert words(joined(conversation, topic=f"realtime:{number}", bindings=long)) == JOINED
+    assert words(conversation.hear(join(topic="realtime:3", bindings=long))) == ["Unregister", "phx_close", "Ask"]
+    assert words(conversation.hear(join(bindings=long))) == ["phx_reply error ChannelRateLimitReached"]
+    assert words(joined(conversation)) == JOINED
+    conversation.hear(push("phx_leave", topic="realtime:1"))
+    assert words(joined(conversation, topic="realtime:5", bindings=long)) == JOINED
+
+
+def test_a_channel_keeps_nothing_of_its_join_that_it_does_not_need() -> None:
+    """What else a client writes into a join is many times as large in memory as on the wire."""
+    conversation = Conversation(KEY)
+    said = join()
+    more = _More()
+    gone = weakref.ref(more)
+    said.payload["more"] = more
+    [ask] = conversation.hear(said)
+    assert isinstance(ask, Ask)
+    conversation.answered(ask, person())
+    del said, more
+    assert gone() is None
+
+
+class _More:
+    """Something in a payload that nobody reads."""
 
 
 def test_a_second_join_of_a_topic_takes_its_place() -> None:

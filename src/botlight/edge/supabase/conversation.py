@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Annotated, Any, Final, ParamSpec
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from botlight.edge.supabase import frames
 from botlight.edge.supabase.bindings import Binding, RowChange, WrongBinding, bind, messages
@@ -25,6 +25,8 @@ __all__ = ["Action", "Ask", "Conversation", "Register", "Renew", "Say", "TurnedA
 
 CHANNELS: Final = 100
 BINDINGS: Final = 20
+MAX_ASKED: Final = 64 * 1024
+"""Bytes of JSON that the bindings of all channels may have: kept for as long as they stand, twenty times as large."""
 MAX_TOPIC: Final = 256
 REFUSAL_S: Final = 2.0
 """How long the refusal of a join waits: clients try again a second after it, for ever."""
@@ -186,11 +188,13 @@ class Conversation:
         try:
             payload = self._read(frame, slow_down=slow_down)
             bindings = bind((payload.config and payload.config.postgres_changes) or [])
+            self._check_size(bindings)
         except (_Refused, WrongBinding) as error:
             reason = str(error) if isinstance(error, _Refused) else f"InvalidJoin: {error}"
             yield Say(frames.refused(frame, reason), REFUSAL_S)
             return
-        channel = _Channel(frame, bindings, self._secret(payload.access_token), self._next())
+        said = structs.replace(frame, payload=None)  # it may hold whatever its client likes
+        channel = _Channel(said, bindings, self._secret(payload.access_token), self._next())
         self._channels[frame.topic] = channel
         yield Ask(channel.ticket, channel.topic, channel.secret)
 
@@ -218,6 +222,13 @@ class Conversation:
         if join.config and len(join.config.postgres_changes or ()) > BINDINGS:
             raise _Refused(f"InvalidJoin: A channel may have {BINDINGS} postgres_changes")
         return join
+
+    def _check_size(self, bindings: Sequence[Binding]) -> None:
+        known = (one for channel in self._channels.values() for one in channel.bindings)
+        if sum(one.size for one in (*known, *bindings)) > MAX_ASKED:
+            raise _Refused(
+                f"ChannelRateLimitReached: The channels of a socket may ask for {MAX_ASKED // 1024} KB in all"
+            )
 
     def _refresh(self, channel: _Channel, payload: Any) -> Iterator[Action]:
         token = payload.get("access_token") if isinstance(payload, dict) else None
