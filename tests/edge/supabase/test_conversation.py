@@ -302,6 +302,32 @@ def test_a_channel_ends_with_its_token() -> None:
     assert conversation.expire(Instant(7501)) == []
 
 
+def test_a_token_in_doubt_is_not_forgotten() -> None:
+    """It counts when it comes again, and a channel that outlives its older one begins anew with it."""
+    away = TurnedAway("RealtimeRestarting: the store is away", certain=False)
+    conversation = Conversation(KEY)
+    joined(conversation, person(expires_at=5000))
+    for who, expected in ((away, []), (person(expires_at=6000), ["Renew"]), (away, [])):
+        [ask] = conversation.hear(push("access_token", {"access_token": f"newer {expected}"}))
+        assert isinstance(ask, Ask)
+        assert words(conversation.answered(ask, who)) == expected
+    [ask] = conversation.hear(push("access_token", {"access_token": "newer []"}))
+    assert isinstance(ask, Ask)
+    conversation.answered(ask, away)
+    assert words(conversation.expire(Instant(6000))) == ["Unregister", "phx_error"]
+
+
+def test_a_token_in_doubt_on_a_channel_of_nobody() -> None:
+    """Its client joins again, until it is known whose the token is."""
+    conversation = Conversation(KEY)
+    [ask] = conversation.hear(join(token=None))
+    assert isinstance(ask, Ask)
+    conversation.answered(ask, None)
+    [ask] = conversation.hear(push("access_token", {"access_token": "t"}))
+    assert isinstance(ask, Ask)
+    assert words(conversation.answered(ask, TurnedAway("x: y", certain=False))) == ["Unregister", "phx_error"]
+
+
 def test_who_cannot_be_registered_tries_again() -> None:
     """A join is refused late; a channel that was nobody's until then is told to join again."""
     conversation = Conversation(KEY)

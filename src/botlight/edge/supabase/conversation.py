@@ -102,6 +102,7 @@ class _Channel(Struct):
     ticket: int  # of the newest `Ask`; an answer to another one is late
     asking: bool = True
     joined: bool = False
+    in_doubt: bool = False  # who comes with its newest token could not be found out
     principal: Principal | None = None
 
     @property
@@ -257,10 +258,13 @@ class Conversation:
         if channel is None or not self.awaits(ask):
             return
         channel.asking = False
+        channel.in_doubt = isinstance(who, TurnedAway) and not who.certain
         if not channel.joined:
             yield from self._begin(channel, who)
-        elif isinstance(who, TurnedAway) and not who.certain:
-            return  # it goes on as before, and ends when the older token does
+        elif channel.in_doubt and channel.principal is None:
+            yield from self.interrupted(channel.topic)
+        elif channel.in_doubt:
+            channel.secret = None  # it goes on as before; the token counts when it comes again
         elif isinstance(who, TurnedAway):
             yield from self._end(channel, who.reason)
         elif channel.principal is None and who is not None:
@@ -319,14 +323,14 @@ class Conversation:
         for channel in tuple(self._channels.values()):
             ends = None if channel.principal is None else channel.principal.expires_at
             if ends is not None and ends <= now:
-                yield from self._end(channel, f"Token has expired {(now - ends) // 1000} seconds ago")
+                yield from self._outlived(channel, f"Token has expired {(now - ends) // 1000} seconds ago")
 
     @_at_once
     def revoked(self, topic: str) -> Iterator[Action]:
         """Take word that the channel's token lets nobody in any more."""
         channel = self._channels.get(topic)
         if channel is not None:
-            yield from self._end(channel, "Unauthorized: the token was revoked or has expired")
+            yield from self._outlived(channel, "Unauthorized: the token was revoked or has expired")
 
     @_at_once
     def interrupted(self, topic: str) -> Iterator[Action]:
@@ -335,6 +339,16 @@ class Conversation:
         if channel is not None:
             yield Unregister(topic)
             yield Say(frames.failed(topic, channel.ref))
+
+    def _outlived(self, channel: _Channel, message: str) -> Iterator[Action]:
+        """End a channel with its token; where a newer one was in doubt, its client comes again with that one.
+
+        After a close clients would not, and none sends the same token twice.
+        """
+        if channel.in_doubt:
+            yield from self.interrupted(channel.topic)
+        else:
+            yield from self._end(channel, message)
 
     def _end(self, channel: _Channel, message: str) -> Iterator[Action]:
         """The last words of a channel: why, and that it is over."""
