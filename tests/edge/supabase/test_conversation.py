@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Final
 
 import pytest
@@ -146,6 +147,37 @@ def test_the_bounds_of_a_socket() -> None:
     assert words(refused) == ["Unregister", "phx_close", "phx_reply error ClientJoinRateLimitReached"]
 
 
+def test_what_the_channels_of_a_socket_ask_for_is_bounded() -> None:
+    """Together; where one was left there is room for another, and a rejoin counts once."""
+    conversation = Conversation(KEY)
+    long = ({"event": "*", "filter": "id=in.(" + ",".join([ID] * 100) + ")"},) * 4
+    for number in range(4):
+        assert words(joined(conversation, topic=f"realtime:{number}", bindings=long)) == JOINED
+    assert words(conversation.hear(join(topic="realtime:3", bindings=long))) == ["Unregister", "phx_close", "Ask"]
+    assert words(conversation.hear(join(bindings=long))) == ["phx_reply error ChannelRateLimitReached"]
+    assert words(joined(conversation)) == JOINED
+    conversation.hear(push("phx_leave", topic="realtime:1"))
+    assert words(joined(conversation, topic="realtime:5", bindings=long)) == JOINED
+
+
+def test_a_channel_keeps_nothing_of_its_join_that_it_does_not_need() -> None:
+    """What else a client writes into a join is many times as large in memory as on the wire."""
+    conversation = Conversation(KEY)
+    said = join()
+    more = _More()
+    gone = weakref.ref(more)
+    said.payload["more"] = more
+    [ask] = conversation.hear(said)
+    assert isinstance(ask, Ask)
+    conversation.answered(ask, person())
+    del said, more
+    assert gone() is None
+
+
+class _More:
+    """Something in a payload that nobody reads."""
+
+
 def test_a_second_join_of_a_topic_takes_its_place() -> None:
     """The older life is closed with its own ref, so that a client takes it for the older one."""
     conversation = Conversation(KEY)
@@ -268,6 +300,32 @@ def test_a_channel_ends_with_its_token() -> None:
     assert words(actions) == ["Unregister", "system error Token has expired 2 seconds ago", "phx_close"]
     assert conversation.deadline == 9000
     assert conversation.expire(Instant(7501)) == []
+
+
+def test_a_token_in_doubt_is_not_forgotten() -> None:
+    """It counts when it comes again, and a channel that outlives its older one begins anew with it."""
+    away = TurnedAway("RealtimeRestarting: the store is away", certain=False)
+    conversation = Conversation(KEY)
+    joined(conversation, person(expires_at=5000))
+    for who, expected in ((away, []), (person(expires_at=6000), ["Renew"]), (away, [])):
+        [ask] = conversation.hear(push("access_token", {"access_token": f"newer {expected}"}))
+        assert isinstance(ask, Ask)
+        assert words(conversation.answered(ask, who)) == expected
+    [ask] = conversation.hear(push("access_token", {"access_token": "newer []"}))
+    assert isinstance(ask, Ask)
+    conversation.answered(ask, away)
+    assert words(conversation.expire(Instant(6000))) == ["Unregister", "phx_error"]
+
+
+def test_a_token_in_doubt_on_a_channel_of_nobody() -> None:
+    """Its client joins again, until it is known whose the token is."""
+    conversation = Conversation(KEY)
+    [ask] = conversation.hear(join(token=None))
+    assert isinstance(ask, Ask)
+    conversation.answered(ask, None)
+    [ask] = conversation.hear(push("access_token", {"access_token": "t"}))
+    assert isinstance(ask, Ask)
+    assert words(conversation.answered(ask, TurnedAway("x: y", certain=False))) == ["Unregister", "phx_error"]
 
 
 def test_who_cannot_be_registered_tries_again() -> None:

@@ -44,6 +44,7 @@ class Binding(Struct, frozen=True, kw_only=True):
 
     id: int
     asked: dict[str, Any]  # as it came: clients compare
+    size: int  # bytes of JSON that it came with
     event: str = EVERYTHING
     conditions: tuple[Condition, ...] = ()
     columns: frozenset[str] = frozenset()  # none means all
@@ -84,7 +85,8 @@ def bind(asked: Sequence[Any]) -> tuple[Binding, ...]:
             read = msgspec.convert(one, type=_Asked)
         except msgspec.ValidationError as error:
             raise WrongBinding(f"postgres_changes: {error}") from None
-        found.append(_binding(read, one, _id(encode(one), ids)))
+        key = encode(one)
+        found.append(_binding(read, one, _id(key, ids), len(key)))
     return tuple(found)
 
 
@@ -96,15 +98,15 @@ def _id(key: bytes, taken: dict[int, bytes]) -> int:
     return number
 
 
-def _binding(read: _Asked, asked: dict[str, Any], number: int) -> Binding:
+def _binding(read: _Asked, asked: dict[str, Any], number: int, size: int) -> Binding:
     event = (read.event or EVERYTHING).upper()
     try:
         _check(read, event)
         conditions = parse(read.filter)
     except WrongFilter as error:
-        return Binding(id=number, asked=asked, problem=str(error))
+        return Binding(id=number, asked=asked, size=size, problem=str(error))
     columns = frozenset({KEY, *read.select}) if read.select else frozenset()
-    return Binding(id=number, asked=asked, event=event, conditions=conditions, columns=columns)
+    return Binding(id=number, asked=asked, size=size, event=event, conditions=conditions, columns=columns)
 
 
 def _check(read: _Asked, event: str) -> None:

@@ -42,6 +42,8 @@ _silent.disabled = True  # it would write down requests, and with them the secre
 _numbers: Final = count(1)
 
 MAX_MESSAGE: Final = 128 * 1024
+PIECE: Final = 4096
+"""Bytes that are read in one go: of a flood of tiny frames no more is looked at once the socket is to be closed."""
 MAX_WAITING: Final = 256 * 1024
 """Bytes that may wait for a client that does not read; beyond them the socket is cut. It joins again, and reads anew."""
 MAX_DELAYED: Final = 100
@@ -70,7 +72,7 @@ class Connection(asyncio.Protocol):
         self._admitted: Admitted
         self._conversation = Conversation("")
         self._readers: dict[str, Reader] = {}
-        self._parts: list[bytes] = []
+        self._message = bytearray()
         self._binary = False
         self._pace = Limit(per_second=100, burst=500)
         self._joins = Limit(per_second=10, burst=200)
@@ -94,14 +96,14 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; whatever is wrong with it concerns this socket alone."""
+        if self._over:  # an answer to it could not be sent any more, not even that to a ping
+            return
         self._heard_at = time.monotonic()
         try:
-            self._web.receive_data(data)
-            for event in self._web.events_received():
-                if isinstance(event, Request):
-                    self._open(event)
-                elif isinstance(event, Wire):
-                    self._take(event)
+            for at in range(0, len(data), PIECE):
+                self._read(data[at : at + PIECE])
+                if self._over:
+                    break
         except Exception:
             log.exception("a socket failed")
             self.end(BROKEN)
@@ -111,6 +113,8 @@ class Connection(asyncio.Protocol):
         if self._web.close_rcvd is not None:
             self._over = True
             self._transport.close()
+            # It waits until all is sent, for ever where the client has said goodbye and reads nothing more.
+            self._loop.call_later(FAREWELL_S, self._transport.abort)
         elif self._web.state is not State.OPEN and not self._over:
             self._hang_up()
 
@@ -169,6 +173,14 @@ class Connection(asyncio.Protocol):
 
     # -- what comes in -------------------------------------------------------------------------------------------
 
+    def _read(self, data: bytes) -> None:
+        self._web.receive_data(data)
+        for event in self._web.events_received():
+            if isinstance(event, Request):
+                self._open(event)
+            elif isinstance(event, Wire):
+                self._take(event)
+
     def _open(self, request: Request) -> None:
         self._answered = True
         peer = self._transport.get_extra_info("peername")
@@ -190,17 +202,19 @@ class Connection(asyncio.Protocol):
         self._watch()
 
     def _take(self, part: Wire) -> None:
-        if self._over or part.opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE):
+        if self._over or part.opcode is Opcode.CLOSE:
             return
-        if part.opcode is not Opcode.CONT:
-            self._parts, self._binary = [], part.opcode is Opcode.BINARY
-        self._parts.append(bytes(part.data))
-        if not part.fin:
-            return
-        data, self._parts = b"".join(self._parts), []
-        if self._pace.take(""):
+        if self._pace.take(""):  # of every frame: pings and the parts of a message are work too
             self.end(TOO_FAST)
             return
+        if part.opcode in (Opcode.PING, Opcode.PONG):
+            return
+        if part.opcode is not Opcode.CONT:
+            self._message, self._binary = bytearray(), part.opcode is Opcode.BINARY
+        self._message += part.data
+        if not part.fin:
+            return
+        data, self._message = bytes(self._message), bytearray()
         try:
             frame = decode(data, self._admitted.version, binary=self._binary)
         except Malformed:

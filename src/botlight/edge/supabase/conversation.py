@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Annotated, Any, Final, ParamSpec
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from botlight.edge.supabase import frames
 from botlight.edge.supabase.bindings import Binding, RowChange, WrongBinding, bind, messages
@@ -25,6 +25,8 @@ __all__ = ["Action", "Ask", "Conversation", "Register", "Renew", "Say", "TurnedA
 
 CHANNELS: Final = 100
 BINDINGS: Final = 20
+MAX_ASKED: Final = 64 * 1024
+"""Bytes of JSON that the bindings of all channels may have: kept for as long as they stand, twenty times as large."""
 MAX_TOPIC: Final = 256
 REFUSAL_S: Final = 2.0
 """How long the refusal of a join waits: clients try again a second after it, for ever."""
@@ -100,6 +102,7 @@ class _Channel(Struct):
     ticket: int  # of the newest `Ask`; an answer to another one is late
     asking: bool = True
     joined: bool = False
+    in_doubt: bool = False  # who comes with its newest token could not be found out
     principal: Principal | None = None
 
     @property
@@ -186,11 +189,13 @@ class Conversation:
         try:
             payload = self._read(frame, slow_down=slow_down)
             bindings = bind((payload.config and payload.config.postgres_changes) or [])
+            self._check_size(bindings)
         except (_Refused, WrongBinding) as error:
             reason = str(error) if isinstance(error, _Refused) else f"InvalidJoin: {error}"
             yield Say(frames.refused(frame, reason), REFUSAL_S)
             return
-        channel = _Channel(frame, bindings, self._secret(payload.access_token), self._next())
+        said = structs.replace(frame, payload=None)  # it may hold whatever its client likes
+        channel = _Channel(said, bindings, self._secret(payload.access_token), self._next())
         self._channels[frame.topic] = channel
         yield Ask(channel.ticket, channel.topic, channel.secret)
 
@@ -219,6 +224,13 @@ class Conversation:
             raise _Refused(f"InvalidJoin: A channel may have {BINDINGS} postgres_changes")
         return join
 
+    def _check_size(self, bindings: Sequence[Binding]) -> None:
+        known = (one for channel in self._channels.values() for one in channel.bindings)
+        if sum(one.size for one in (*known, *bindings)) > MAX_ASKED:
+            raise _Refused(
+                f"ChannelRateLimitReached: The channels of a socket may ask for {MAX_ASKED // 1024} KB in all"
+            )
+
     def _refresh(self, channel: _Channel, payload: Any) -> Iterator[Action]:
         token = payload.get("access_token") if isinstance(payload, dict) else None
         if not isinstance(token, str) or not token or token.startswith(NOT_JWT) or token == channel.secret:
@@ -246,10 +258,13 @@ class Conversation:
         if channel is None or not self.awaits(ask):
             return
         channel.asking = False
+        channel.in_doubt = isinstance(who, TurnedAway) and not who.certain
         if not channel.joined:
             yield from self._begin(channel, who)
-        elif isinstance(who, TurnedAway) and not who.certain:
-            return  # it goes on as before, and ends when the older token does
+        elif channel.in_doubt and channel.principal is None:
+            yield from self.interrupted(channel.topic)
+        elif channel.in_doubt:
+            channel.secret = None  # it goes on as before; the token counts when it comes again
         elif isinstance(who, TurnedAway):
             yield from self._end(channel, who.reason)
         elif channel.principal is None and who is not None:
@@ -308,14 +323,14 @@ class Conversation:
         for channel in tuple(self._channels.values()):
             ends = None if channel.principal is None else channel.principal.expires_at
             if ends is not None and ends <= now:
-                yield from self._end(channel, f"Token has expired {(now - ends) // 1000} seconds ago")
+                yield from self._outlived(channel, f"Token has expired {(now - ends) // 1000} seconds ago")
 
     @_at_once
     def revoked(self, topic: str) -> Iterator[Action]:
         """Take word that the channel's token lets nobody in any more."""
         channel = self._channels.get(topic)
         if channel is not None:
-            yield from self._end(channel, "Unauthorized: the token was revoked or has expired")
+            yield from self._outlived(channel, "Unauthorized: the token was revoked or has expired")
 
     @_at_once
     def interrupted(self, topic: str) -> Iterator[Action]:
@@ -324,6 +339,16 @@ class Conversation:
         if channel is not None:
             yield Unregister(topic)
             yield Say(frames.failed(topic, channel.ref))
+
+    def _outlived(self, channel: _Channel, message: str) -> Iterator[Action]:
+        """End a channel with its token; where a newer one was in doubt, its client comes again with that one.
+
+        After a close clients would not, and none sends the same token twice.
+        """
+        if channel.in_doubt:
+            yield from self.interrupted(channel.topic)
+        else:
+            yield from self._end(channel, message)
 
     def _end(self, channel: _Channel, message: str) -> Iterator[Action]:
         """The last words of a channel: why, and that it is over."""

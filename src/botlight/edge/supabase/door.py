@@ -25,7 +25,7 @@ PATHS: Final = frozenset({"/realtime/v1/websocket", "/socket/websocket"})
 MAX_KEY: Final = 4096
 OURS: Final = "bl_"
 KEY_OF_A_PROJECT: Final = "sb_"
-NOBODYS_ROLES: Final = frozenset({"anon", "service_role"})
+NOBODYS_ROLES: Final = ("anon", "service_role")  # no set: what a token says may be of a kind that none can be asked for
 JWT_PARTS: Final = 3
 VERSIONS: Final = frozenset(one.value for one in Version)
 

@@ -222,25 +222,29 @@ READ: Final[dict[str, Callable[[str], Any]]] = {
 def _like(text: str, pattern: str, *, fold: bool) -> bool:
     """SQL's LIKE: `%` any text, `_` one character, a backslash before one that stands for itself.
 
-    Goes back to the last `%` only, so that it ends after at most (text x pattern) steps.
+    All ways through the pattern are followed at once, in a number that has a bit for each step that may be next: going
+    back and forth would take (text x pattern) steps, and everybody would wait for them.
     """
     if fold:
         text, pattern = text.lower(), pattern.lower()
-    steps = _steps(pattern)
-    at = step = 0
-    star, mark = -1, 0
-    while at < len(text):
-        if step < len(steps) and steps[step] == "%":
-            star, mark = step, at
-            step += 1
-        elif step < len(steps) and steps[step] in ("_", "\\" + text[at]):
-            at, step = at + 1, step + 1
-        elif star >= 0:
-            mark += 1
-            at, step = mark, star + 1
+    signs: dict[str, int] = {}
+    anything = stay = 0
+    bit = 1
+    for step in _steps(pattern):
+        if step == "%":
+            stay |= bit
+            continue
+        if step == "_":
+            anything |= bit
         else:
+            signs[step[1:]] = signs.get(step[1:], 0) | bit
+        bit <<= 1
+    reached = 1
+    for char in text:
+        reached = (reached & (signs.get(char, 0) | anything)) << 1 | reached & stay
+        if not reached:
             return False
-    return all(one == "%" for one in steps[step:])
+    return bool(reached & bit)
 
 
 def _steps(pattern: str) -> Sequence[str]:
