@@ -106,7 +106,7 @@ async def test_a_login_that_may_not_take_the_role_is_told_the_grant(ready: Datab
     """The sentence holds the statement, which can be run as it is."""
     with altered(ready, "create role guest login", "drop role guest"):
         said = await refusal(url(ready, "guest"))
-        assert 'let the owner say: grant botlight_service, authenticated to "guest";' in said
+        assert 'let a superuser say (on Supabase: postgres): grant botlight_service, authenticated to "guest";' in said
         ready.run('grant botlight_service, authenticated to "guest";', user=ready.superuser)
         opened = await PostgresDatabase.open(url(ready, "guest"), serve=False)
         await opened.close()
