@@ -60,6 +60,7 @@ class _Examination:
         self._settings = settings
         self._url = url
         self._own = is_local(url) and has_own_store(settings)
+        self._store_away = False  # said once; what needs the store cannot be known then
         self.wrong = 0
 
     async def run(self) -> None:
@@ -107,7 +108,8 @@ class _Examination:
             if refusal.status != 503:
                 self._unknown("store", "The service tells its own computer only whether it can write.")
             else:
-                self._ill("store", f"The service cannot write: {refusal} Its log says why: a full or read-only disk?")
+                self._store_away = True
+                self._ill("store", f"The service cannot write: {refusal} Its log says why{self._guess()}")
         else:
             self._well("store", "The service can read and write it.")
         path = self._settings.database_path
@@ -115,6 +117,10 @@ class _Examination:
             await self._database()
         elif self._own:
             self._space(path)
+
+    def _guess(self) -> str:
+        """Of a file the usual cause is the disk; of a database more is known from the next check."""
+        return ": a full or read-only disk?" if self._settings.database_path else "."
 
     async def _database(self) -> None:
         """What this computer's own settings say of PostgreSQL: the service may run elsewhere and have others."""
@@ -169,12 +175,14 @@ class _Examination:
                 identity = await service.identity()
         except Refused as refusal:
             if refusal.code == "token":
-                words = (
-                    f"{name} is unknown, revoked or expired. `botlight token create --scope {wanted}` makes a new one."
+                self._ill(
+                    "token",
+                    f"{name} is unknown, revoked or expired. `botlight token create --scope {wanted}` makes a new one.",
                 )
+            elif refusal.code == "unavailable" and self._store_away:
+                self._unknown("token", f"{name} cannot be looked up now: {refusal}")
             else:
-                words = f"{name}: {refusal}"
-            self._ill("token", words)
+                self._ill("token", f"{name}: {refusal}")
         except Trouble as trouble:
             self._ill("token", str(trouble))
         else:
