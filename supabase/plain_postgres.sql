@@ -56,7 +56,10 @@ grant usage on schema public to anon, authenticated, service_role, botlight_serv
 do $$
 declare
   owner name := (select datdba::pg_catalog.regrole::text from pg_catalog.pg_database where datname = current_database());
+  told text := current_setting('client_min_messages');
 begin
+  -- That nothing is replicated with this wal_level, or that somebody is a member already, concerns nobody here.
+  perform set_config('client_min_messages', 'error', true);
   if not exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime') then
     create publication supabase_realtime;
   end if;
@@ -66,4 +69,5 @@ begin
   execute format('grant execute on function auth.jwt(), auth.uid(), auth.role() to %s', owner);
   -- The service logs in as somebody and speaks as one of these.
   execute format('grant anon, authenticated, botlight_service to %s', owner);
+  perform set_config('client_min_messages', told, true);
 end $$;

@@ -46,6 +46,18 @@ def test_with_tokens_of_the_right_scopes_it_uses_them(running: RunningService, p
     assert "BOTLIGHT_TOKEN is local's, of scope view." in said.out
 
 
+def test_among_several_people_it_cleans_up_too(running: RunningService, person: Person, tmp_path: Path) -> None:
+    """Whose the test session is follows from the token; one that is lent is the first person's."""
+    ada = running.person("ada")
+    for settings in ({}, {"STATUS_REPORTER_TOKEN": ada.token("report").secret}):
+        said = botlight("doctor", service=running, folder=tmp_path, settings=settings)
+        assert said.code == 0, said.out
+        assert "stays on the board" not in said.out
+    for one in (person, ada):
+        with running.client(one.token("view").headers) as client:
+            assert client.get(f"{API}/sessions").json()["sessions"] == []
+
+
 def test_from_another_machine_the_test_session_stays(running: RunningService, person: Person, tmp_path: Path) -> None:
     """Without the store only the token can be tried, and what that leaves on the board is told."""
     settings = {"BOTLIGHT_URL": running.address, "STATUS_REPORTER_TOKEN": person.token("report").secret}

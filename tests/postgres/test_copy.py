@@ -18,6 +18,7 @@ import pytest
 from botlight.store.copying import Copied, copy
 from botlight.store.errors import AlreadyServed, CannotOpen
 from botlight.store.sqlite import SqliteDatabase
+from tests.cli.command_line import botlight
 from tests.postgres.conftest import SUPABASE, Blank
 from tests.postgres.psql import Database
 from tests.postgres.test_opening import made
@@ -227,3 +228,15 @@ def test_only_the_owner_can(tmp_path: Path, target: Database) -> None:
             asyncio.run(copy(tmp_path / "empty.db", url(target, "hand"), nothing))
     finally:
         target.run("drop role hand", user=target.superuser)
+
+
+def test_what_cannot_begin_is_one_line(tmp_path: Path) -> None:
+    """No bar is drawn above it; whoever wants to go back to SQLite is told that there is no such way."""
+    old = tmp_path / "old.db"
+    SqliteDatabase.open(old, serve=True).close()
+    nowhere = botlight("copy", "--from", f"sqlite://{old}", "--to", "postgresql://me@127.0.0.1:1/bots", folder=tmp_path)
+    assert nowhere.code == 1
+    assert nowhere.err.startswith("botlight: PostgreSQL cannot be reached")
+    assert len(nowhere.err.splitlines()) == 1
+    back = botlight("copy", "--from", "postgresql://me@127.0.0.1:1/bots", "--to", f"sqlite://{old}", folder=tmp_path)
+    assert (back.code, "from SQLite to PostgreSQL only" in back.err) == (2, True)

@@ -106,7 +106,7 @@ async def test_a_login_that_may_not_take_the_role_is_told_the_grant(ready: Datab
     """The sentence holds the statement, which can be run as it is."""
     with altered(ready, "create role guest login", "drop role guest"):
         said = await refusal(url(ready, "guest"))
-        assert 'let the owner say: grant botlight_service, authenticated to "guest";' in said
+        assert 'let a superuser say (on Supabase: postgres): grant botlight_service, authenticated to "guest";' in said
         ready.run('grant botlight_service, authenticated to "guest";', user=ready.superuser)
         opened = await PostgresDatabase.open(url(ready, "guest"), serve=False)
         await opened.close()
@@ -149,11 +149,12 @@ async def test_a_table_without_its_guard_is_refused(ready: Database) -> None:
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("postgresql://me:hunter2@127.0.0.1:1/bots", "cannot be reached"),
+        ("postgresql://me:hunter2@127.0.0.1:1/bots", "cannot be reached: Connection refused. Does it run"),
         ("postgresql://me:hunter2@127.0.0.1:99999/bots", "cannot use this URL"),
-        ("postgresql://me:hunter2@db.invalid/bots", "cannot be reached"),
+        ("postgresql://me:hunter2@db.invalid/bots", "Look at the host in the address"),
+        ("postgresql://me:hunter2@/bots?host=/no/such/folder", "a file that the address names is not there"),
         ("postgresql://me:hunter2@/{name}?host={socket}", "refuses"),
-        ("postgresql://{owner}:hunter2@/nobase?host={socket}", "nobase"),
+        ("postgresql://{owner}:hunter2@/nobase?host={socket}", '"nobase" does not exist. `create database` makes it'),
         ("postgresql://{owner}:hunter2@/{name}?host={socket}&sslmode=perhaps", "sslmode"),
         ("postgresql://{owner}:hunter2@/{name}?host={socket}&colour=red", "colour"),
     ],

@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.cli.command_line import botlight
 from tests.conftest import OpenStream
 from tests.postgres.cluster import Cluster, running_cluster
 from tests.postgres.pooler import running_pooler
@@ -122,6 +123,21 @@ def test_a_restart_of_the_database_loses_nothing(
         pass
     assert applied(service, view, bot) == bot.acknowledged
     assert service.log.count("the store is unavailable") <= int(service.settings.workers) + 1
+
+
+@pytest.mark.parametrize("service", ["1"], indirect=True)
+def test_doctor_calls_no_token_wrong_meanwhile(cluster: Cluster, service: RunningService, tmp_path: Path) -> None:
+    """Nobody can tell whether it is good; what is wrong is the store."""
+    token = service.person("alice").token("report").secret
+    cluster.stop()
+    try:
+        said = botlight("doctor", service=service, folder=tmp_path, settings={"STATUS_REPORTER_TOKEN": token})
+    finally:
+        cluster.start()
+    assert said.code == 1
+    assert "WRONG  store      The service cannot write:" in said.out
+    assert "skip   token      STATUS_REPORTER_TOKEN cannot be looked up now:" in said.out
+    assert "WRONG  token" not in said.out
 
 
 def _reopened(reopen: Callable[[], EventStream]) -> tuple[EventStream, Any]:

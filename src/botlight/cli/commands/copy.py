@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Annotated
 
 import typer
@@ -40,24 +42,37 @@ def copy(
     """  # noqa: D301  \b keeps the examples' lines
     path = store_settings(source).database_path
     if path is None:
-        raise WrongCall("--from: expected sqlite:///absolute/path/to/file.db.")
+        raise WrongCall(
+            "--from: expected sqlite:///absolute/path/to/file.db; a copy goes from SQLite to PostgreSQL only."
+        )
     if not path.exists():
         raise Trouble(f"There is no store at {path}.")
     there = store_settings(target)
     if not there.on_postgres:
         raise WrongCall("--to: expected postgresql://name:password@host:5432/database.")
-    words = (TextColumn("sessions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*words, console=Console(stderr=True)) as bar:
-        task = bar.add_task("sessions", total=None)
-        copied = run(
-            bring_over(
-                path,
-                there.database_url,
-                lambda done, total: bar.update(task, completed=done, total=total),
-                dict(_people(person or [])),
-            )
-        )
+    try:
+        with _progress() as show:
+            copied = run(bring_over(path, there.database_url, show, dict(_people(person or []))))
+    except KeyboardInterrupt:
+        typer.echo("What was copied stays; the same command goes on from there.", err=True)
+        raise
     _tell(copied)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """What draws a bar, once there is something to count: a message of before that stands alone."""
+    words = (TextColumn("sessions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*words, console=Console(stderr=True))
+    task = bar.add_task("sessions", total=None)
+    with ExitStack() as showing:
+
+        def show(done: int, total: int) -> None:
+            if not bar.live.is_started:
+                showing.enter_context(bar)
+            bar.update(task, completed=done, total=total)
+
+        yield show
 
 
 def _people(said: list[str]) -> list[tuple[str, str]]:

@@ -21,8 +21,10 @@ from botlight.cli.options import DatabaseUrl, Url, address, given_token, store_s
 from botlight.cli.running import run
 from botlight.cli.settings import Settings
 from botlight.cli.trouble import NoAnswer, NotBotlight, Refused, Trouble
+from botlight.cli.wiring import open_access
 from botlight.issuer.source import NoKeys
 from botlight.model.access import Scope
+from botlight.model.errors import Refusal
 from botlight.store.errors import CannotOpen
 from botlight.store.postgres.examination import examine
 
@@ -60,6 +62,8 @@ class _Examination:
         self._settings = settings
         self._url = url
         self._own = is_local(url) and has_own_store(settings)
+        self._reporter: str | None = None  # the name of the person whose STATUS_REPORTER_TOKEN is
+        self._store_away = False  # said once; what needs the store cannot be known then
         self.wrong = 0
 
     async def run(self) -> None:
@@ -107,7 +111,8 @@ class _Examination:
             if refusal.status != 503:
                 self._unknown("store", "The service tells its own computer only whether it can write.")
             else:
-                self._ill("store", f"The service cannot write: {refusal} Its log says why: a full or read-only disk?")
+                self._store_away = True
+                self._ill("store", f"The service cannot write: {refusal} Its log says why{self._guess()}")
         else:
             self._well("store", "The service can read and write it.")
         path = self._settings.database_path
@@ -115,6 +120,10 @@ class _Examination:
             await self._database()
         elif self._own:
             self._space(path)
+
+    def _guess(self) -> str:
+        """Of a file the usual cause is the disk; of a database more is known from the next check."""
+        return ": a full or read-only disk?" if self._settings.database_path else "."
 
     async def _database(self) -> None:
         """What this computer's own settings say of PostgreSQL: the service may run elsewhere and have others."""
@@ -169,15 +178,19 @@ class _Examination:
                 identity = await service.identity()
         except Refused as refusal:
             if refusal.code == "token":
-                words = (
-                    f"{name} is unknown, revoked or expired. `botlight token create --scope {wanted}` makes a new one."
+                self._ill(
+                    "token",
+                    f"{name} is unknown, revoked or expired. `botlight token create --scope {wanted}` makes a new one.",
                 )
+            elif refusal.code == "unavailable" and self._store_away:
+                self._unknown("token", f"{name} cannot be looked up now: {refusal}")
             else:
-                words = f"{name}: {refusal}"
-            self._ill("token", words)
+                self._ill("token", f"{name}: {refusal}")
         except Trouble as trouble:
             self._ill("token", str(trouble))
         else:
+            if name == "STATUS_REPORTER_TOKEN":
+                self._reporter = identity.user.get("name")
             self._scope(name, wanted, identity.scopes, identity.user.get("name", "?"))
 
     def _scope(self, name: str, wanted: str, scopes: list[str], user: str) -> None:
@@ -225,7 +238,7 @@ class _Examination:
         """Whether the test session is off the board again: signed in for a moment, as only a person may delete."""
         origin = {"Origin": "{0.scheme}://{0.netloc}".format(urlsplit(self._url))}
         try:
-            secret = (await fresh_link(self._settings, None, self._url)).partition("#")[2]
+            secret = (await fresh_link(self._settings, await self._whose(), self._url)).partition("#")[2]
             async with HttpService(self._url) as service:
                 signed_in = (await service.ask("POST", f"{API}/link", json={"secret": secret}, headers=origin)).json()
                 headers = origin | {"X-CSRF-Token": signed_in["csrf"]}
@@ -233,9 +246,17 @@ class _Examination:
                     await service.ask("DELETE", f"{API}/sessions/{session_id}", headers=headers)
                 finally:
                     await service.ask("POST", f"{API}/sign-out", headers=headers)
-        except Trouble:
+        except (Trouble, Refusal):
             return False
         return True
+
+    async def _whose(self) -> str | None:
+        """The name of the person who has the test session: the token's, else the first, as whom one was lent."""
+        if self._reporter is not None:
+            return self._reporter
+        async with open_access(self._settings) as (people, _):
+            everybody = await people.all() if people.managed_here else []
+        return everybody[0].name if everybody else None
 
 
 class _NoToken(Exception):  # noqa: N818  no error: a check that cannot be made

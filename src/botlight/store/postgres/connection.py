@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeAlias
@@ -36,6 +39,13 @@ CONNECT_S: Final = 5.0
 ROLL_BACK_S: Final = 2.0
 
 AnyConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+_ADVICE: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (asyncpg.InvalidAuthorizationSpecificationError, "Look at name and password in the address of the database."),
+    (asyncpg.InvalidCatalogNameError, "`create database` makes it; or another one is meant in the address."),
+    (ConnectionRefusedError, "Does it run, and on the host and port in the address of the database?"),
+    (socket.gaierror, "Look at the host in the address of the database."),
+)
 
 AS_SERVICE: Final = "begin"
 AS_SNAPSHOT: Final = "begin isolation level repeatable read, read only"
@@ -73,9 +83,14 @@ async def connect(url: str, **options: Any) -> asyncpg.Connection[asyncpg.Record
     try:
         return await asyncpg.connect(url, timeout=CONNECT_S, **options)
     except asyncpg.PostgresError as error:
-        raise CannotOpen(f"PostgreSQL refuses: {sentence(error)}") from None
+        raise CannotOpen(f"PostgreSQL refuses: {sentence(error)}{_advice(error)}") from None
+    except FileNotFoundError:  # neither the loop nor TLS says which
+        raise CannotOpen(
+            "PostgreSQL cannot be reached: a file that the address names is not there: its socket, or sslrootcert, "
+            "sslcert or sslkey."
+        ) from None
     except (OSError, TimeoutError) as error:  # among them what TLS says
-        raise CannotOpen(f"PostgreSQL cannot be reached: {sentence(error)}") from None
+        raise CannotOpen(f"PostgreSQL cannot be reached: {sentence(error)}{_advice(error)}") from None
     except (ValueError, OverflowError, TypeError, asyncpg.InterfaceError) as error:
         # The driver's own words may repeat the URL, and with it the password.
         log.debug("the driver cannot use the address", extra={"error": type(error).__name__})
@@ -85,9 +100,16 @@ async def connect(url: str, **options: Any) -> asyncpg.Connection[asyncpg.Record
         ) from None
 
 
+def _advice(error: BaseException) -> str:
+    """What to do about it, where that is not plain from the words of the error; begins with a space."""
+    return next((f" {words}" for kind, words in _ADVICE if isinstance(error, kind)), "")
+
+
 def sentence(error: BaseException) -> str:
     """What an error of the database says, on one line, with a full stop."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, ConnectionRefusedError):
+        text = os.strerror(errno.ECONNREFUSED)  # asyncio's own words for it repeat the address
     said = " ".join(text.split()) or ("no answer in time" if isinstance(error, TimeoutError) else repr(error))
     return said if said.endswith((".", "!", "?")) else f"{said}."
 

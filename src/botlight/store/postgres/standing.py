@@ -86,8 +86,8 @@ async def _take(connection: AnyConnection, role: str, login: str) -> None:
             pass
     except asyncpg.InsufficientPrivilegeError:
         raise CannotOpen(
-            f"The login {login} may not take the role {role}. Log in as the database's owner, or let the owner say: "
-            f'grant {SERVICE_ROLE}, {PERSON_ROLE} to "{login}";'
+            f"The login {login} may not take the role {role}. Log in as the database's owner, or let a superuser say (on "
+            f'Supabase: postgres): grant {SERVICE_ROLE}, {PERSON_ROLE} to "{login}";'
         ) from None
 
 
