@@ -250,6 +250,18 @@ async def test_the_channels_of_a_socket_count_as_one(house: House) -> None:
     hub.subscribe(ALICE, _Page(), socket=3)
 
 
+async def test_the_channels_of_a_person_are_bounded_on_all_their_sockets_together(house: House) -> None:
+    """A change is handed to each in turn; what streams of the page they have is not refused for it."""
+    hub = _hub(house, channels_per_person=3)
+    channels = [(reader := _Page(), hub.subscribe(ALICE, reader, socket=socket)) for socket in (1, 1, 2)]
+    with pytest.raises(TooManyStreams):
+        hub.subscribe(ALICE, _Page(), socket=2)
+    hub.subscribe(BOB, _Page(), socket=3)
+    hub.unsubscribe(*channels[0])
+    hub.subscribe(ALICE, _Page(), socket=2)
+    hub.subscribe(ALICE, _Page())
+
+
 async def test_who_is_no_longer_let_in_is_closed(house: House) -> None:
     """A revoked token ends its open streams at the next check, and nobody else's; a store that is away ends none."""
     hub = _hub(house)

@@ -34,11 +34,15 @@ ANNOUNCED_WITHIN_S: Final = 1.0
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
-    """How many streams may be open at once, and how long one may take nothing."""
+    """How many streams may be open at once, and how long one may take nothing.
+
+    A change is handed to each channel of its owner in turn, and everybody else waits meanwhile: hence their bound.
+    """
 
     per_person: int = 20
     per_embed: int = 20
     sockets_per_person: int = 20
+    channels_per_person: int = 200
     bots_per_user: int = 200
     in_all: int = 2000
     blocked_s: float = 30.0
@@ -112,6 +116,10 @@ class Hub:
         Raises:
             TooManyStreams: a bound is reached.
         """
+        if socket is not None and len(self._people.get(principal.user_id, ())) >= self._bounds.channels_per_person:
+            raise TooManyStreams(
+                f"At most {self._bounds.channels_per_person} channels may be open here.", retry_after_s=10
+            )
         if socket is None or not self._channels[principal.user_id, socket]:
             self._count(*self._bound(principal, socket))
         if socket is not None:
@@ -124,9 +132,10 @@ class Hub:
         """Forget a reader."""
         subscription.end()
         principal = subscription.principal
-        if self._people[principal.user_id].pop(reader, None) is None:
+        readers = self._people.get(principal.user_id, {})
+        if readers.pop(reader, None) is None:
             return
-        if not self._people[principal.user_id]:
+        if not readers:
             del self._people[principal.user_id]
         channel = (principal.user_id, subscription.socket or 0)
         if subscription.socket is not None:
