@@ -271,6 +271,10 @@ class Hub:
             self.close_blocked()
             stale = time.monotonic() - self._sure_at > SURE_FOR_S
             turned, self._stale = stale is not self._stale, stale
+            if turned and stale:
+                log.warning("open pages are told that they may be stale, since the feed cannot be verified")
+            elif turned:
+                log.info("the feed is verified again, and open pages are told")
             if turned or time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + TICK_S
                 self.tick()
@@ -280,8 +284,10 @@ class Hub:
             async with asyncio.timeout(CHECK_S):
                 await verify()
             self.sure()
-        except Exception as error:  # noqa: BLE001  whatever it is, the picture may be stale
-            log.warning("the feed could not be verified", extra={"reason": type(error).__name__})
+        except (Unavailable, TimeoutError) as error:  # which the store itself tells, once
+            log.debug("the feed could not be verified", extra={"reason": type(error).__name__})
+        except Exception:
+            log.exception("the feed could not be verified")
 
     def tick(self) -> None:
         """Tell every stream that it is current, or since when it may not be."""
@@ -313,8 +319,11 @@ class Hub:
         try:
             async with asyncio.timeout(CHECK_S):
                 valid = await self._valid(asked)
-        except Exception as error:  # noqa: BLE001  a store that is away or hangs revokes nobody
-            log.warning("open streams could not be checked", extra={"reason": type(error).__name__})
+        except (Unavailable, TimeoutError) as error:  # a store that is away or hangs revokes nobody
+            log.debug("open streams could not be checked", extra={"reason": type(error).__name__})
+            return
+        except Exception:
+            log.exception("open streams could not be checked")
             return
         for subscription, principal, reader in people:
             # Meanwhile a channel of a socket may have been given a newer token.

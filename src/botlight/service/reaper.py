@@ -41,7 +41,7 @@ class Reaper:
                 await self.look()
             except Refusal as refusal:
                 self._hearing_since = self._clock.now()  # a store that is away hears nobody
-                log.warning("the reaper could not look", extra={"reason": str(refusal)})
+                log.debug("the reaper could not look", extra={"reason": str(refusal)})
             except Exception:
                 log.exception("the reaper failed")
             await asyncio.sleep(TICK_S)

@@ -138,8 +138,12 @@ class Tokens:
             await asyncio.sleep(REFRESH_EVERY_S)
             try:
                 await self.refresh()
-            except Exception as error:  # noqa: BLE001  they are asked for one by one meanwhile
-                log.warning("tokens could not be verified again", extra={"reason": type(error).__name__})
+            except (
+                Refusal
+            ) as refusal:  # of a store that is away, which says so itself; they are asked for one by one meanwhile
+                log.debug("tokens could not be verified again", extra={"reason": str(refusal)})
+            except Exception:
+                log.exception("tokens could not be verified again")
             if time.monotonic() >= next_flush:
                 next_flush = time.monotonic() + NOTE_USE_EVERY_S
                 await self.flush()

@@ -200,7 +200,7 @@ class PostgresFeed:
                 patience = first
                 continue
             except Unavailable as error:
-                log.info("the feed cannot be read", extra={"reason": str(error)})
+                log.debug("the feed cannot be read", extra={"reason": str(error)})
             except Exception:
                 log.exception("the feed failed")
             finally:
