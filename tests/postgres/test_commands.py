@@ -74,6 +74,15 @@ def test_doctor_says_what_is_wrong_with_the_database(service: RunningService, tm
     assert "hunter2" not in said.out + said.err
 
 
+def test_doctor_looks_at_the_database_where_no_service_answers(service: RunningService, tmp_path: Path) -> None:
+    """It may be why: both faults are said."""
+    nowhere = {"BOTLIGHT_DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/bots"}
+    said = botlight("doctor", "--url", "http://127.0.0.1:9", service=service, folder=tmp_path, settings=nowhere)
+    assert said.code == 1
+    assert "WRONG  address" in said.out
+    assert "WRONG  database   PostgreSQL cannot be reached" in said.out
+
+
 def test_doctor_says_what_could_be_better(
     service: RunningService, plain_cluster: Cluster, blank: Blank, tmp_path: Path
 ) -> None:

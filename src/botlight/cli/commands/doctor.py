@@ -67,8 +67,13 @@ class _Examination:
         self.wrong = 0
 
     async def run(self) -> None:
-        """Check all in the order in which a heartbeat meets it; after a wrong address nothing else can be known."""
+        """Check all in the order in which a heartbeat meets it.
+
+        After a wrong address no more can be known than whether the database is why nothing answers there.
+        """
         if not await self._address():
+            if self._settings.on_postgres:
+                await self._database()
             return
         await self._store()
         await self._keys()
