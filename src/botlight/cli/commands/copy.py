@@ -87,7 +87,7 @@ def _tell(copied: Copied) -> None:
     typer.echo(
         f"{copied.sessions} sessions: {copied.new} copied now, {copied.known} were there already"
         f"{f', {copied.renewed} had gone on here and were brought again' if copied.renewed else ''}"
-        f"{f', {copied.deleted} were deleted there' if copied.deleted else ''}; with {copied.instances} instances, "
+        f"{f', {copied.deleted} were deleted there, and stay so' if copied.deleted else ''}; with {copied.instances} instances, "
         f"{copied.facts} facts and {copied.jobs} job outcomes. All was counted on both sides."
     )
     if copied.parted:
