@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import ssl
 import subprocess
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from tests.support.pythons import IN_CI
 
 __all__ = ["HOST", "Authority", "Certificate"]
 
@@ -68,7 +69,7 @@ class Authority:
 
     def __init__(self, folder: Path, *, of_a_company: bool = False) -> None:
         if shutil.which("openssl") is None:
-            assert not os.environ.get("CI"), "there is no openssl, and in CI there must be (Debian: openssl)"
+            assert not IN_CI, "there is no openssl, and in CI there must be (Debian: openssl)"
             pytest.skip("needs openssl (Debian: apt-get install openssl)")
         folder.mkdir()
         self._folder = folder

@@ -78,7 +78,7 @@ async def connect(url: str, **options: Any) -> asyncpg.Connection[asyncpg.Record
     """Open a connection as whoever the URL says.
 
     Raises:
-        CannotOpen: with a sentence for the person who asked, which never repeats the URL.
+        CannotOpen: with a sentence for the person who asked, which never repeats the password of the URL.
     """
     try:
         return await asyncpg.connect(url, timeout=CONNECT_S, **options)

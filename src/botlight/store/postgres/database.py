@@ -87,7 +87,7 @@ class PostgresDatabase:
         `serve` true: for a server. False: for a short command, which a server beside it does not mind.
 
         Raises:
-            CannotOpen: with a message for the person who asked, in which the URL is never repeated.
+            CannotOpen: with a message for the person who asked, in which the password of the URL is never repeated.
         """
         known = await examine(url)
         for warning in known.warnings if serve else ():

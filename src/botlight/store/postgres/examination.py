@@ -39,7 +39,7 @@ async def examine(url: str) -> Examined:
     """Log in, try out what the address can do, and make sure that roles and schema are what they have to be.
 
     Raises:
-        CannotOpen: with a message for the person who asked, in which the URL is never repeated.
+        CannotOpen: with a message for the person who asked, in which the password of the URL is never repeated.
     """
     footing = await look(url)
     probe = await connect(url, statement_cache_size=0)
